@@ -1,0 +1,75 @@
+/*
+ * Secrets: password hashes, random tokens, digests, sealed blobs, strict base64url.
+ * The only room that knows libsodium.
+ */
+#ifndef TIENDO_SECRET_H
+#define TIENDO_SECRET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SECRET_KEY_BYTES 32
+#define SECRET_SHA256_BYTES 32
+#define SECRET_SHA256_HEX 65
+#define SECRET_HASH_MAX 128 /* an Argon2id string with its NUL */
+#define SECRET_TOKEN_BYTES 32
+#define SECRET_TOKEN_CHARS 44 /* a random token in base64url with its NUL */
+#define SECRET_SEAL_OVERHEAD 40 /* nonce and tag before and after the plain text */
+
+/* A key that seals small blobs; it comes from a file. */
+struct secret_key {
+    uint8_t bytes[SECRET_KEY_BYTES];
+};
+
+/* Call once before anything else. 0 or -EIO. */
+int secret_init(void);
+
+/* Argon2id, 19 MiB, two passes. 0 or -ENOMEM. */
+int secret_password_hash(const char *password, size_t n, char ret_hash[SECRET_HASH_MAX]);
+/*
+ * 0 when the password fits, -EACCES when not, -ENOMEM. A NULL hash (an unknown account)
+ * costs the same as a known one and is always -EACCES.
+ */
+int secret_password_verify(const char *hash, const char *password, size_t n);
+/* True when the hash was made with weaker parameters than today's. */
+bool secret_password_stale(const char *hash);
+
+void secret_random(void *p, size_t n);
+/* 256 random bits as base64url. */
+void secret_token(char ret_token[SECRET_TOKEN_CHARS]);
+/* A random password that is easy to read out: n characters, none of 0O1lI. */
+void secret_password_generate(char *ret, size_t n);
+
+void secret_sha256(const void *p, size_t n, uint8_t ret[SECRET_SHA256_BYTES]);
+void secret_sha256_hex(const void *p, size_t n, char ret[SECRET_SHA256_HEX]);
+/* Compares in constant time; false at once when the lengths differ. */
+bool secret_equal(const void *a, size_t na, const void *b, size_t nb);
+/* Wipes memory in a way the compiler keeps. */
+void secret_wipe(void *p, size_t n);
+
+/*
+ * The key file holds 43 characters of base64url and a newline. Loading refuses a file others may
+ * read (-EPERM) or one of another form (-EBADMSG); creating never replaces one (-EEXIST).
+ */
+int secret_key_load(const char *path, struct secret_key *ret_key);
+int secret_key_create(const char *path);
+
+/*
+ * XChaCha20-Poly1305. `label` is bound to the blob (what it is for, e.g. the key id): it opens with
+ * the same label alone. Seal writes n + SECRET_SEAL_OVERHEAD bytes; open writes n - SECRET_SEAL_OVERHEAD
+ * bytes, or -EBADMSG.
+ */
+int secret_seal(const struct secret_key *key, const char *label, const void *p, size_t n, uint8_t *ret_blob);
+int secret_open(const struct secret_key *key, const char *label, const void *blob, size_t n, uint8_t *ret_plain);
+
+/* Characters that n bytes take in base64url, with the NUL. */
+#define SECRET_BASE64URL_CHARS(n) (((n) * 4 + 2) / 3 + 1)
+void secret_base64url_encode(const void *p, size_t n, char *ret);
+/*
+ * Strict: no padding, no white space, no other alphabet, no spare bits. 0, -EBADMSG, or
+ * -EOVERFLOW when more than max bytes would come out.
+ */
+int secret_base64url_decode(const char *p, size_t n, void *ret, size_t max, size_t *ret_n);
+
+#endif
