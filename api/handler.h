@@ -1,128 +1,118 @@
 /*
- * What a handler sees: a request that has passed routing, negotiation, token, rate limit and
- * validation, and a response it fills in. All memory belongs to the request's arena.
+ * What a handler sees: one request that has passed routing, negotiation, token, rate limit and
+ * validation, and its answer. All memory belongs to the exchange's arena.
+ *
+ * A handler is `int handle_<x-handler>(struct exchange *x)`: 0 when the answer is complete (a problem
+ * too), or a negative errno, which is answered 503 where the database was not to be had, else 500.
  */
 #ifndef TIENDO_HANDLER_H
 #define TIENDO_HANDLER_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "arena.h"
 #include "contract.h"
 #include "db.h"
+#include "json.h"
 #include "problem.h"
 #include "text.h"
 #include "token.h"
+#include "util.h"
 
-#define REQUEST_PATH_MAX 4
-#define TRACE_ID_CHARS 33
+#define TRACE_ID_TEXT 33
+#define REPLY_HEADERS_MAX 12
 
-struct service; /* service.h: configuration, pools, keys, counters of this process */
+struct service; /* service.h: configuration, pools, keys and counters of this process */
 
 struct header {
-    const char *name; /* as sent; compare with strcasecmp */
+    const char *name;
     const char *value;
 };
 
-/* One query parameter of the operation as it was sent: `name` or `name[op]`, decoded. */
-struct query_value {
-    const struct parameter *spec;
-    const char *name;
-    struct str value; /* NUL-terminated too */
+/*
+ * A streamed body: `next` adds a piece to out and returns 1, or 0 at the end, or a negative errno (the
+ * connection is cut then, so that nobody takes a part for the whole). `done` runs once at the very end.
+ */
+struct stream {
+    int (*next)(void *userdata, struct buf *out);
+    void (*done)(void *userdata);
+    void *userdata; /* must outlive the exchange */
 };
 
-struct request {
+struct reply {
+    unsigned status;
+    const char *type; /* content type; NULL with a body is JSON */
+    struct str body;  /* borrowed: arena or static memory, or kept alive by result */
+    struct db_result *result; /* freed when the answer is sent */
+    struct stream stream;
+    const char *version;  /* becomes ETag "<version>" */
+    const char *location;
+    struct header headers[REPLY_HEADERS_MAX];
+    size_t n_headers;
+};
+
+struct exchange {
     struct service *service;
     struct arena *arena;
     const struct operation *op;
-    const char *method;                /* upper case; HEAD has become GET here */
-    const char *path;                  /* raw, without the query */
-    struct str path_args[REQUEST_PATH_MAX]; /* decoded, in the template's order */
-    struct query_value *query;
-    size_t n_query;
+    enum http_method method; /* HEAD stays HEAD: the bridge drops the body */
+    const char *path;        /* raw, without the query */
+    const char **params;     /* values parallel to op->parameters; NULL where absent without a fallback */
     const struct header *headers;
     size_t n_headers;
-    struct str body;                   /* the raw bytes, inflated */
-    json_t *json;                      /* the parsed JSON body, or NULL */
-    struct str body_text;              /* the JSON body as text, strings in NFC; p is NULL without one */
-    const struct identity *identity;   /* NULL for a public operation */
-    const char *language;              /* "en" or "vi" */
-    const char *client_address;        /* text form */
-    char trace_id[TRACE_ID_CHARS];
-    struct problem_faults *faults;     /* what is wrong so far; fail() sends them along */
-    struct db_conn *conn;              /* the lane's connection while one is held */
-    char new_id[37];                   /* :new_id, made at first use */
+    struct str body;             /* raw bytes, inflated; NUL-terminated */
+    struct json_document json;   /* of a JSON or form body: NFC text and tree; tree is NULL without one */
+    const struct media *accepts; /* which of op->accepts the body is, or NULL */
+    const struct media *produces; /* which of op->produces the caller wants */
+    const struct identity *identity; /* NULL for a public operation */
+    enum language language;
+    const char *client; /* the caller's address, from the proxy where one is trusted */
+    char trace_id[TRACE_ID_TEXT];
+    char new_id[37]; /* made at first use: exchange_new_id() */
+    struct faults faults;
+    struct reply reply;
+    bool secret_answer; /* the answer holds a secret: an idempotency record keeps no copy */
 };
+
+/* A request header's value, or NULL. */
+const char *exchange_header(const struct exchange *x, const char *name);
+/* A parameter's value by its name in the contract, or NULL. */
+const char *exchange_param(const struct exchange *x, const char *name);
+/* The id for what this request makes, the same at each call. */
+const char *exchange_new_id(struct exchange *x);
+
+/* Adds a header to the answer; name and value are borrowed. */
+void reply_header(struct exchange *x, const char *name, const char *value);
+/* Answers with finished JSON text (borrowed). Always 0. */
+int reply_text(struct exchange *x, unsigned status, struct str json);
+/* Answers with a Jansson value, whose reference it takes. 0 or -ENOMEM. */
+MUST_CHECK int reply_json(struct exchange *x, unsigned status, json_t *value);
+/* 204. Always 0. */
+int reply_none(struct exchange *x);
+
+/* Answers with a problem and the faults collected so far. Always 0, so that a handler returns it. */
+int fail(struct exchange *x, enum problem_code code);
+/* The same with a sentence instead of the code's own. */
+int fail_detail(struct exchange *x, enum problem_code code, const char *detail);
+/* The same after adding one fault (arg as in fault_add). */
+int fail_at(struct exchange *x, enum problem_code code, enum fault_where where, const char *name, enum fault_code fault,
+            const char *arg);
 
 /*
- * Streams a body: called until it returns 0 (the end) or a negative errno (the connection is cut, so
- * that nobody takes the part for the whole). `done` runs once at the very end, also after a failure.
+ * Runs [enter, the query, Sync] in one round trip on the operation's lane and hands its rows out.
+ * values: one for each of the query's parameters, NULL values are SQL NULL; a NULL array takes them
+ * from the request by op->sources (the query must be op->query then). `enter` is left out for a public
+ * operation. An Idempotency-Key is claimed and the answer stored in the same transaction.
+ * 0 and the rows; 1 when the exchange already holds its answer (a problem, or a replay); negative errno.
  */
-struct response_stream {
-    int (*next)(void *userdata, struct buf *out);
-    void (*done)(void *userdata);
-    void *userdata;
-};
+MUST_CHECK int query_fetch(struct exchange *x, const struct named_query *query, const char *const *values,
+                           struct db_result **ret_rows);
+/* query_fetch, and the answer made of its row: columns status, version, location, body. No row is 404. */
+MUST_CHECK int query_reply(struct exchange *x, const struct named_query *query, const char *const *values);
 
-struct response {
-    unsigned status;
-    const char *content_type; /* NULL with a body: application/json; charset follows for text */
-    struct str body;          /* borrowed until the answer is sent: arena or static memory */
-    struct response_stream stream;
-    const char *etag;     /* bare version; quoted when sent */
-    const char *location;
-    struct header headers[12];
-    size_t n_headers;
-};
-
-/* 0: the response is complete (a problem too). Negative errno: answered 500, or 503 when the database was not to be had. */
-typedef int (*handler_fn)(struct request *req, struct response *resp);
-
-/* The value of a request header or NULL. */
-const char *request_header(const struct request *req, const char *name);
-/* The value of a query parameter or NULL. */
-const char *request_query(const struct request *req, const char *name);
-/* The value of a path parameter or NULL. */
-const char *request_path(const struct request *req, const char *name);
-
-/* Adds a header; name and value are borrowed until the answer is sent. */
-void response_header(struct response *resp, const char *name, const char *value);
-/* Answers with finished JSON. */
-int reply_text(struct response *resp, unsigned status, const char *json, size_t n);
-/* Serialises a Jansson value into the arena and answers with it; steals the reference. */
-int reply_json(struct request *req, struct response *resp, unsigned status, json_t *value);
-int reply_none(struct response *resp);
-
-/* Answers with a problem and the faults collected so far. Always 0, so that handlers can return it. */
-int fail(struct request *req, struct response *resp, enum problem_code code);
-/* The same with a sentence of its own instead of the code's. */
-int fail_detail(struct request *req, struct response *resp, enum problem_code code, const char *detail);
-/* Adds a fault first: where is "#/pointer", "?parameter" or "Header-Name:". */
-int fail_at(struct request *req, struct response *resp, enum problem_code code, const char *where, enum problem_code fault,
-            const char *detail);
-
-/* A placeholder's value given by a handler; wins over the request's own. NULL value is SQL NULL. */
-struct bind {
-    const char *name; /* without the colon */
-    const char *value;
-};
-
-/*
- * Runs [enter, the named query, Sync] in one round trip on the operation's lane and answers with its
- * row as the conventions say. `enter` is left out for a public operation. Errors of the database become
- * the problem they stand for.
- */
-MUST_CHECK int run_query(struct request *req, int query, struct response *resp);
-MUST_CHECK int run_query_bind(struct request *req, int query, const struct bind *binds, size_t n, struct response *resp);
-/*
- * The same, but hands the rows to the handler. 0 and the rows (owned by the caller), or 1 when the
- * response already holds a problem, or negative errno. Placeholders with no bind come from the request.
- */
-MUST_CHECK int query_fetch(struct request *req, int query, const struct bind *binds, size_t n, struct response *resp,
-                           struct db_result **ret);
-/* Gives the lane's connection back early, before work that takes long without the database (a password hash). */
-void request_release(struct request *req);
+/* The handlers of operations without one of their own. */
+int handle_query(struct exchange *x);
+int handle_list(struct exchange *x);
 
 #endif
