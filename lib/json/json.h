@@ -12,52 +12,47 @@
 #include "problem.h"
 #include "text.h"
 
-struct json_limits {
-        size_t depth;  /* containers within each other */
-        size_t digits; /* significant digits of a number */
-};
-
-extern const struct json_limits json_limits_default; /* 32 and 15 */
+#define JSON_DEPTH 32 /* containers within each other; numbers keep to number_check() */
 
 /* A checked body. */
 struct json_document {
-        struct str text; /* NFC, NUL-terminated, lives in the arena or is the caller's own */
-        json_t *tree;    /* owned: json_document_done() */
+    struct str text; /* NFC, NUL-terminated, lives in the arena or is the caller's own */
+    json_t *tree;    /* owned: json_document_done() */
 };
 
-static inline void json_decrefp(json_t **j) {
-        json_decref(*j);
-        *j = NULL;
+static inline void json_decrefp(json_t **j)
+{
+    json_decref(*j);
+    *j = NULL;
 }
 
 void json_document_done(struct json_document *d);
 
 /* Scans raw text. 0; -EBADMSG: no JSON (a 400); -EDOM: JSON with numbers that cannot be kept exactly (a 422).
  * The faults say where. */
-int json_text_check(const char *p, size_t n, const struct json_limits *limits, struct faults *f);
+MUST_CHECK int json_text_check(const char *p, size_t n, struct faults *f);
 
 /* Text as json_text_check() passed it, in NFC and with \uXXXX written out where that is no control character,
  * quote or backslash. Text that needs no change is returned as it is, without a copy. -ENOMEM past the arena. */
-int json_text_normalise(struct arena *a, const char *p, size_t n, struct str *ret);
+MUST_CHECK int json_text_normalise(struct arena *a, const char *p, size_t n, struct str *ret);
 
-/* All of it: check, normalise, parse without duplicate keys. p[n] must be NUL. Errors as json_text_check(). */
-int json_read(struct arena *a, char *p, size_t n, const struct json_limits *limits, struct json_document *ret,
-              struct faults *f);
+/* All of it: check, normalise, parse without duplicate keys. Errors as json_text_check(), -ENOMEM.
+ * On success ret->text may be p itself. */
+MUST_CHECK int json_read(struct arena *a, const char *p, size_t n, struct json_document *ret, struct faults *f);
 
 /* Walks the elements of a top-level array without parsing the whole. */
 struct json_elements {
-        const char *p, *end;
-        size_t index; /* of the element last returned */
-        size_t line;  /* on which it began, from 1 */
-        size_t max_depth;
-        int state;
+    const char *p, *end;
+    size_t index; /* of the element last returned */
+    size_t line;  /* on which it began, from 1 */
+    bool begun;
 };
 
 void json_elements_init(struct json_elements *it, const char *p, size_t n);
 
 /* 1 and the raw text of the next element (not yet checked: it is only bracketed), 0 at the end, -EBADMSG where
  * the array's own syntax is broken. */
-int json_elements_next(struct json_elements *it, struct str *ret);
+MUST_CHECK int json_elements_next(struct json_elements *it, struct str *ret);
 
 /* Text of a json_t in an arena, with 15 digits for reals; NULL on lack of memory. */
 char *json_text_of(struct arena *a, const json_t *j);

@@ -10,8 +10,8 @@
 #include "text.h"
 
 enum language {
-        LANGUAGE_EN,
-        LANGUAGE_VI,
+    LANGUAGE_EN,
+    LANGUAGE_VI,
 };
 
 /* P_NOT_FOUND, P_CODE_TAKEN, …: one for every row of problems.def */
@@ -19,15 +19,15 @@ enum problem_code {
 #define PROBLEM(id, code, status, en, vi, explanation) P_##id,
 #include "problems.def"
 #undef PROBLEM
-        N_PROBLEMS,
+    N_PROBLEMS,
 };
 
 /* One row of the table of problems. */
 struct problem_kind {
-        const char *code;        /* "not_found" */
-        int status;              /* 404 */
-        const char *title[2];    /* by language */
-        const char *explanation; /* for the page at /problems/<code> */
+    const char *code;        /* "not_found" */
+    int status;              /* 404 */
+    const char *title[2];    /* by language */
+    const char *explanation; /* for the page at /problems/<code> */
 };
 
 extern const struct problem_kind problem_kinds[N_PROBLEMS];
@@ -40,31 +40,31 @@ enum fault_code {
 #define FAULT(id, code, en, vi) FAULT_##id,
 #include "faults.def"
 #undef FAULT
-        N_FAULTS,
+    N_FAULTS,
 };
 
 enum fault_where {
-        AT_POINTER,   /* "#/period": a place in the body */
-        AT_PARAMETER, /* "limit": in the path or the query */
-        AT_HEADER,    /* "If-Match" */
+    AT_POINTER,   /* "#/period": a place in the body */
+    AT_PARAMETER, /* "limit": in the path or the query */
+    AT_HEADER,    /* "If-Match" */
 };
 
 struct fault {
-        enum fault_where where;
-        const char *name;
-        const char *code;
-        const char *detail; /* may be NULL */
+    enum fault_where where;
+    const char *name;
+    const char *code;
+    const char *detail; /* may be NULL */
 };
 
 #define FAULTS_MAX 100
 
 /* All faults of one request; past FAULTS_MAX they are counted only. */
 struct faults {
-        struct arena *arena;
-        enum language language;
-        size_t n;     /* kept in items */
-        size_t total; /* found */
-        struct fault *items;
+    struct arena *arena;
+    enum language language;
+    size_t n;     /* kept in items */
+    size_t total; /* found */
+    struct fault *items;
 };
 
 void faults_init(struct faults *f, struct arena *a, enum language language);
@@ -83,12 +83,12 @@ const char *fault_name(enum fault_code code);
 enum problem_code faults_problem(const struct faults *f);
 
 struct problem {
-        enum problem_code code;
-        enum language language;
-        const char *detail;          /* may be NULL */
-        const char *instance;        /* path of the request, may be NULL */
-        const char *trace_id;        /* may be NULL */
-        const struct faults *faults; /* may be NULL */
+    enum problem_code code;
+    enum language language;
+    const char *detail;          /* may be NULL */
+    const char *instance;        /* path of the request, may be NULL */
+    const char *trace_id;        /* may be NULL */
+    const struct faults *faults; /* may be NULL */
 };
 
 int problem_status(enum problem_code code);
