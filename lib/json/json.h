@@ -20,12 +20,6 @@ struct json_document {
     json_t *tree;    /* owned: json_document_done() */
 };
 
-static inline void json_decrefp(json_t **j)
-{
-    json_decref(*j);
-    *j = NULL;
-}
-
 void json_document_done(struct json_document *d);
 
 /* Scans raw text. 0; -EBADMSG: no JSON (a 400); -EDOM: JSON with numbers that cannot be kept exactly (a 422).
