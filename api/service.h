@@ -1,0 +1,38 @@
+/* What one process holds: configuration, pools, keys, limits and counters. Everything that must outlive it is in the database. */
+#ifndef TIENDO_SERVICE_H
+#define TIENDO_SERVICE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "config.h"
+#include "db.h"
+#include "secret.h"
+#include "token.h"
+
+struct arena_pool;
+struct bridge;
+struct limiter;
+struct metrics;
+
+struct service {
+    const struct config *config;
+    struct db_pool *quick, *slow; /* the lanes; slow is LANE_LONG's */
+    struct token_verifier *verifier;
+    struct secret_key master;     /* seals signing keys; all else that is keyed derives from it */
+    struct secret_key cursor_key;
+    struct arena_pool *arenas;
+    struct limiter *limiter;
+    struct metrics *metrics;
+    struct bridge *front, *figures; /* the API's listener and that of /metrics */
+    atomic_bool draining;
+};
+
+/* Pools, keys and counters, from a configuration that outlives the service; opens no listener. Faults are logged. */
+MUST_CHECK int service_new(const struct config *config, struct service **ret);
+struct service *service_free(struct service *service);
+
+/* The tables of named queries as lib/db takes them, for single connections too. */
+void service_pool_options(const struct config *config, bool slow, struct db_pool_options *ret);
+
+#endif
