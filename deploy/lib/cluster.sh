@@ -86,7 +86,7 @@ cluster_running() { (cd / && run_as "$2" "$PG_BIN/pg_ctl" status -s -D "$1/db") 
 # cluster_start DIR CLUSTER_USER
 cluster_start() {
   cluster_running "$1" "$2" && return 0
-  (cd / && run_as "$2" "$PG_BIN/pg_ctl" start -s -w -t 120 -D "$1/db" -l "$1/log/postgresql.log")
+  (cd / && run_as "$2" "$PG_BIN/pg_ctl" start -s -w -t 120 -D "$1/db" -l "$1/log/postgresql.log" 9>&-)
 }
 
 # cluster_stop DIR CLUSTER_USER
