@@ -17,12 +17,12 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Hand an owned pointer over: its value is the result, the variable becomes NULL. */
-#define TAKE_PTR(p)                                                                                                    \
-    __extension__({                                                                                                    \
-        __typeof__(p) *take_ptr_at_ = &(p);                                                                            \
-        __typeof__(p) take_ptr_was_ = *take_ptr_at_;                                                                   \
-        *take_ptr_at_ = NULL;                                                                                          \
-        take_ptr_was_;                                                                                                 \
+#define TAKE_PTR(p) \
+    __extension__({ \
+        __typeof__(p) *take_ptr_at_ = &(p); \
+        __typeof__(p) take_ptr_was_ = *take_ptr_at_; \
+        *take_ptr_at_ = NULL; \
+        take_ptr_was_; \
     })
 
 /* _cleanup_(freep) char *p = NULL; */
