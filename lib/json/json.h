@@ -14,6 +14,16 @@
 
 #define JSON_DEPTH 32 /* containers within each other; numbers keep to number_check() */
 
+/* A place within a document, as a chain up to its root: a member where key is not NULL, else an element. */
+struct json_place {
+    const struct json_place *up; /* NULL: this is the root, which has no name */
+    const char *key;
+    size_t n; /* length of key, or the element's index */
+};
+
+/* The place as a JSON pointer in a URI fragment: #/items/0/a~1b. Never NULL ("#" without memory). */
+const char *json_pointer(struct arena *a, const struct json_place *place);
+
 /* A checked body. */
 struct json_document {
     struct str text; /* NFC, NUL-terminated, lives in the arena or is the caller's own */
@@ -39,6 +49,7 @@ struct json_elements {
     const char *p, *end;
     size_t index; /* of the element last returned */
     size_t line;  /* on which it began, from 1 */
+    size_t here;  /* the line of p */
     bool begun;
 };
 
