@@ -9,12 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SECRET_KEY_BYTES 32
-#define SECRET_SHA256_BYTES 32
-#define SECRET_SHA256_HEX 65
-#define SECRET_HASH_MAX 128 /* an Argon2id string with its NUL */
-#define SECRET_TOKEN_BYTES 32
-#define SECRET_TOKEN_CHARS 44 /* a random token in base64url with its NUL */
+#define SECRET_KEY_BYTES     32
+#define SECRET_SHA256_BYTES  32
+#define SECRET_SHA256_HEX    65
+#define SECRET_HASH_MAX      128 /* an Argon2id string with its NUL */
+#define SECRET_TOKEN_BYTES   32
+#define SECRET_TOKEN_CHARS   44 /* a random token in base64url with its NUL */
 #define SECRET_SEAL_OVERHEAD 40 /* nonce and tag before and after the plain text */
 
 /* A key that seals small blobs; it comes from a file. */
@@ -64,7 +64,7 @@ int secret_seal(const struct secret_key *key, const char *label, const void *p, 
 int secret_open(const struct secret_key *key, const char *label, const void *blob, size_t n, uint8_t *ret_plain);
 
 /* Characters that n bytes take in base64url, with the NUL. */
-#define SECRET_BASE64URL_CHARS(n) (((n) * 4 + 2) / 3 + 1)
+#define SECRET_BASE64URL_CHARS(n) (((n)*4 + 2) / 3 + 1)
 void secret_base64url_encode(const void *p, size_t n, char *ret);
 /*
  * Strict: no padding, no white space, no other alphabet, no spare bits. 0, -EBADMSG, or

@@ -9,11 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TOKEN_MAX 8192 /* bytes of a compact token */
-#define TOKEN_ID_CHARS 37 /* a UUID with its NUL */
-#define TOKEN_KID_CHARS 44 /* an RFC 7638 thumbprint with its NUL */
+#define TOKEN_MAX          8192 /* bytes of a compact token */
+#define TOKEN_ID_CHARS     37   /* a UUID with its NUL */
+#define TOKEN_KID_CHARS    44   /* an RFC 7638 thumbprint with its NUL */
 #define TOKEN_CLIENT_CHARS 65
-#define TOKEN_SCOPES_MAX 64
+#define TOKEN_SCOPES_MAX   64
 
 /* Who calls, as a verified token says. What they may do is asked of the database. */
 struct identity {
