@@ -55,7 +55,8 @@ MUST_CHECK int csv_next(struct csv_reader *r, struct csv_row *ret);
 struct csv_writer {
     struct buf *out;
     char delimiter;
-    bool started;
+    size_t fields; /* of this record so far */
+    size_t from;   /* where this record begins in out */
 };
 
 void csv_writer_init(struct csv_writer *w, struct buf *out, char delimiter);
