@@ -1,6 +1,3 @@
-/* SPDX-License-Identifier: MIT */
-#pragma once
-
 /*
  * PostgreSQL for the rest of the house: pools of connections that are kept in pipeline mode with every named
  * query prepared. Only lib/db includes libpq-fe.h.
@@ -31,6 +28,8 @@
  *
  * A pool may be used by any number of threads, a leased connection by one at a time.
  */
+#ifndef TIENDO_DB_H
+#define TIENDO_DB_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,6 +54,7 @@ struct db_setting {
     const char *value;
 };
 
+/* Everything in it is borrowed for the life of the pool or connection. */
 struct db_pool_options {
     const char *name;     /* in logs, and the application_name */
     const char *conninfo; /* as libpq takes it, a URI too */
@@ -65,12 +65,12 @@ struct db_pool_options {
     const struct db_setting *settings; /* search_path, lock_timeout, jit, plan_cache_mode … */
     size_t n_settings;
 
-    unsigned statement_timeout_ms; /* the server's; 0: none */
-    unsigned wait_ms;              /* longest wait for a result; 0: statement_timeout_ms + 2 s, or 60 s */
-    unsigned connect_timeout_s;    /* for each host; 0: 3 s */
-    unsigned tcp_user_timeout_ms;  /* 0: 10 s */
+    unsigned statement_timeout_ms;    /* the server's; 0: none */
+    unsigned wait_ms;                 /* longest wait for a result; 0: statement_timeout_ms + 2 s, or 60 s */
+    unsigned connect_timeout_s;       /* for each host; 0: 3 s */
+    unsigned tcp_user_timeout_ms;     /* 0: 10 s */
     const char *target_session_attrs; /* NULL: what conninfo says */
-    unsigned shapes;               /* ad-hoc statements kept prepared on each connection; 0: 256 */
+    unsigned shapes;                  /* composed statements kept prepared on each connection; 0: 256 */
 };
 
 struct db_pool_stats {
@@ -113,11 +113,12 @@ MUST_CHECK int db_open(const struct db_pool_options *options, char *error, size_
 
 /* ---- pipelines ---- */
 
-/* Queues a named query by its index in the table. values: n_params texts, NULL is SQL's NULL. */
+/* Queues a named query by its index in the table. values: n_params texts, NULL is SQL's NULL. Outside pipeline mode it
+ * is sent at once, and one at a time. */
 MUST_CHECK int db_send(struct db_conn *conn, unsigned query, const char *const *values);
 /* Queues a statement composed at run time from fixed fragments, prepared once on each connection. */
 MUST_CHECK int db_send_shape(struct db_conn *conn, const char *sql, int n_params, const char *const *values);
-/* Queues a statement that is not worth preparing (BEGIN, COMMIT, SET …). */
+/* Queues a statement not worth preparing (BEGIN, COMMIT, SET …). ROLLBACK undoes the implicit transaction too. */
 MUST_CHECK int db_send_sql(struct db_conn *conn, const char *sql, int n_params, const char *const *values);
 /* Ends the pipeline and sends it: the implicit transaction commits, or is rolled back after an error. */
 MUST_CHECK int db_sync(struct db_conn *conn);
@@ -195,12 +196,19 @@ void db_error(const struct db_result *result, struct db_error *ret_error);
 /* Whether the result is an error of this SQLSTATE. */
 bool db_is_error(const struct db_result *result, const char *sqlstate);
 
-static inline void db_pool_freep(struct db_pool **pool) {
-    (void) db_pool_free(*pool);
+static inline void db_pool_freep(struct db_pool **pool)
+{
+    (void)db_pool_free(*pool);
 }
-static inline void db_pool_givep(struct db_conn **conn) {
-    (void) db_pool_give(*conn);
+
+static inline void db_pool_givep(struct db_conn **conn)
+{
+    (void)db_pool_give(*conn);
 }
-static inline void db_result_freep(struct db_result **result) {
-    (void) db_result_free(*result);
+
+static inline void db_result_freep(struct db_result **result)
+{
+    (void)db_result_free(*result);
 }
+
+#endif
