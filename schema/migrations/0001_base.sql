@@ -51,51 +51,54 @@ CREATE FUNCTION subtree(key text) RETURNS keyrange LANGUAGE sql IMMUTABLE PARALL
 CREATE FUNCTION ancestor_keys(key text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
   AS $$ SELECT coalesce(array_agg(left(key, n) ORDER BY n), '{}') FROM generate_series(6, length(key) - 6, 6) n $$;
 
--- Who is entered. Everything is NULL, and every policy closed, until enter() has been called in this transaction.
-CREATE FUNCTION setting(name text) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT nullif(current_setting('tiendo.' || name, true), '') $$;
-CREATE FUNCTION me_account() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT nullif(current_setting('tiendo.account', true), '')::uuid $$;
-CREATE FUNCTION me_client() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT nullif(current_setting('tiendo.client', true), '')::uuid $$;
+-- Who is entered. enter() writes four settings that last to the end of the transaction: tiendo.lo and tiendo.hi bound what
+-- the caller sees, tiendo.one says that this bound is exact, tiendo.me holds all else, fields parted by '|'. Everything is
+-- NULL, and every policy closed, until enter() has been called in this transaction.
 CREATE FUNCTION me_grant() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT nullif(current_setting('tiendo.grant', true), '')::uuid $$;
+  AS $$ SELECT nullif(split_part(current_setting('tiendo.me', true), '|', 1), '')::uuid $$;
 CREATE FUNCTION me_session() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT nullif(current_setting('tiendo.session', true), '')::uuid $$;
+  AS $$ SELECT nullif(split_part(current_setting('tiendo.me', true), '|', 2), '')::uuid $$;
+CREATE FUNCTION me_account() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
+  AS $$ SELECT nullif(split_part(current_setting('tiendo.me', true), '|', 3), '')::uuid $$;
+CREATE FUNCTION me_client() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
+  AS $$ SELECT nullif(split_part(current_setting('tiendo.me', true), '|', 4), '')::uuid $$;
 CREATE FUNCTION me_seat() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT nullif(current_setting('tiendo.seat', true), '')::uuid $$;
+  AS $$ SELECT nullif(split_part(current_setting('tiendo.me', true), '|', 5), '')::uuid $$;
 CREATE FUNCTION me_seat_key() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT nullif(current_setting('tiendo.seat_key', true), '') $$;
+  AS $$ SELECT nullif(split_part(current_setting('tiendo.me', true), '|', 6), '') $$;
 CREATE FUNCTION me_root() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT nullif(current_setting('tiendo.root', true), '')::uuid $$;
+  AS $$ SELECT nullif(split_part(current_setting('tiendo.me', true), '|', 7), '')::uuid $$;
 CREATE FUNCTION me_role() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT nullif(current_setting('tiendo.role', true), '') $$;
+  AS $$ SELECT nullif(split_part(current_setting('tiendo.me', true), '|', 8), '') $$;
 CREATE FUNCTION me_permission() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT nullif(current_setting('tiendo.permission', true), '') $$;
+  AS $$ SELECT nullif(split_part(current_setting('tiendo.me', true), '|', 9), '') $$;
 
 -- The scope, as sets of key ranges. area: every unit the caller sees. scope: units whose rows it sees whatever the
--- programme. limited_*: what programme-bound mandates add. write_*: the same for the entered permission's writes.
--- own_subtree: below the seat, where a reporter enters what is marked entered_by superior.
+-- programme. write_scope: where the entered permission may write. behalf_scope: below the seat, where a reporter enters what
+-- is marked entered_by superior. limited_*: what programme-bound mandates add, as pairs (programme, area).
+CREATE FUNCTION area() RETURNS keymultirange LANGUAGE sql STABLE PARALLEL SAFE
+  AS $$ SELECT nullif(split_part(current_setting('tiendo.me', true), '|', 10), '')::tiendo.keymultirange $$;
+CREATE FUNCTION scope() RETURNS keymultirange LANGUAGE sql STABLE PARALLEL SAFE
+  AS $$ SELECT nullif(split_part(current_setting('tiendo.me', true), '|', 11), '')::tiendo.keymultirange $$;
+CREATE FUNCTION write_scope() RETURNS keymultirange LANGUAGE sql STABLE PARALLEL SAFE
+  AS $$ SELECT nullif(split_part(current_setting('tiendo.me', true), '|', 12), '')::tiendo.keymultirange $$;
+CREATE FUNCTION behalf_scope() RETURNS keymultirange LANGUAGE sql STABLE PARALLEL SAFE
+  AS $$ SELECT nullif(split_part(current_setting('tiendo.me', true), '|', 13), '')::tiendo.keymultirange $$;
+CREATE FUNCTION limited_programmes() RETURNS uuid[] LANGUAGE sql STABLE PARALLEL SAFE
+  AS $$ SELECT nullif(split_part(current_setting('tiendo.me', true), '|', 14), '')::uuid[] $$;
+CREATE FUNCTION limited_scopes() RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE
+  AS $$ SELECT nullif(split_part(current_setting('tiendo.me', true), '|', 15), '')::text[] $$;
+CREATE FUNCTION limited_write_programmes() RETURNS uuid[] LANGUAGE sql STABLE PARALLEL SAFE
+  AS $$ SELECT nullif(split_part(current_setting('tiendo.me', true), '|', 16), '')::uuid[] $$;
+CREATE FUNCTION limited_write_scopes() RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE
+  AS $$ SELECT nullif(split_part(current_setting('tiendo.me', true), '|', 17), '')::text[] $$;
 CREATE FUNCTION scope_lo() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
   AS $$ SELECT nullif(current_setting('tiendo.lo', true), '') $$;
 CREATE FUNCTION scope_hi() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
   AS $$ SELECT nullif(current_setting('tiendo.hi', true), '') $$;
-CREATE FUNCTION area() RETURNS keymultirange LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT nullif(current_setting('tiendo.area', true), '')::tiendo.keymultirange $$;
-CREATE FUNCTION scope() RETURNS keymultirange LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT nullif(current_setting('tiendo.scope', true), '')::tiendo.keymultirange $$;
-CREATE FUNCTION write_scope() RETURNS keymultirange LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT nullif(current_setting('tiendo.write_scope', true), '')::tiendo.keymultirange $$;
-CREATE FUNCTION behalf_scope() RETURNS keymultirange LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT nullif(current_setting('tiendo.behalf_scope', true), '')::tiendo.keymultirange $$;
-CREATE FUNCTION limited_programmes() RETURNS uuid[] LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT nullif(current_setting('tiendo.limited_programmes', true), '')::uuid[] $$;
-CREATE FUNCTION limited_scopes() RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT nullif(current_setting('tiendo.limited_scopes', true), '')::text[] $$;
-CREATE FUNCTION limited_write_programmes() RETURNS uuid[] LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT nullif(current_setting('tiendo.limited_write_programmes', true), '')::uuid[] $$;
-CREATE FUNCTION limited_write_scopes() RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT nullif(current_setting('tiendo.limited_write_scopes', true), '')::text[] $$;
+-- True when [scope_lo, scope_hi) is all of area and of scope, so that the exact test can be left out.
+CREATE FUNCTION one_range() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE
+  AS $$ SELECT nullif(current_setting('tiendo.one', true), '')::boolean $$;
 -- Whether a row of this programme and unit lies in one of the pairs (programme, area).
 CREATE FUNCTION in_limited(programme uuid, key text, programmes uuid[], scopes text[]) RETURNS boolean
   LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
@@ -110,7 +113,7 @@ CREATE FUNCTION protect(tab regclass, programme text DEFAULT NULL, readable text
   LANGUAGE plpgsql AS $$
 DECLARE
   bound text := 'scope_key >= (SELECT tiendo.scope_lo()) AND scope_key < (SELECT tiendo.scope_hi())';
-  exact text := format('scope_key <@ (SELECT tiendo.%I())', readable);
+  exact text := format('((SELECT tiendo.one_range()) OR scope_key <@ (SELECT tiendo.%I()))', readable);
 BEGIN
   IF programme IS NOT NULL THEN
     exact := format('(%s OR ((SELECT tiendo.limited_programmes()) IS NOT NULL AND tiendo.in_limited(%I, scope_key, '
@@ -124,7 +127,7 @@ END $$;
 
 GRANT EXECUTE ON FUNCTION clock_now(), today(), tstz(timestamptz), fail(int, text, jsonb, text), fault(text, text, text),
   fault_parameter(text, text, text), is_uuid(text), fold(text), label(bigint), subtree(text), ancestor_keys(text),
-  setting(text), me_account(), me_client(), me_grant(), me_session(), me_seat(), me_seat_key(), me_root(), me_role(),
-  me_permission(), scope_lo(), scope_hi(), area(), scope(), write_scope(), behalf_scope(), limited_programmes(),
+  me_account(), me_client(), me_grant(), me_session(), me_seat(), me_seat_key(), me_root(), me_role(),
+  me_permission(), scope_lo(), scope_hi(), one_range(), area(), scope(), write_scope(), behalf_scope(), limited_programmes(),
   limited_scopes(), limited_write_programmes(), limited_write_scopes(), in_limited(uuid, text, uuid[], text[])
   TO tiendo_service;

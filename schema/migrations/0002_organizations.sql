@@ -44,6 +44,8 @@ CREATE TABLE organization (
   attached boolean NOT NULL DEFAULT false,
   made_up boolean NOT NULL DEFAULT false,
   note text CHECK (length(note) <= 2000),
+  identifiers json NOT NULL DEFAULT '[]',
+  former json NOT NULL DEFAULT '[]',
   valid_from date NOT NULL,
   valid_to date,
   version bigint NOT NULL DEFAULT 1,
@@ -132,6 +134,25 @@ BEGIN
 END $$;
 CREATE TRIGGER organization_close AFTER INSERT ON organization_span FOR EACH ROW EXECUTE FUNCTION organization_close();
 
+-- What a unit's answer shows of its identifiers and former names stands ready in its row.
+CREATE FUNCTION organization_summarise() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+DECLARE unit uuid := coalesce(new.organization_id, old.organization_id);
+BEGIN
+  UPDATE organization o SET
+    identifiers = (SELECT coalesce(json_agg(json_build_object('scheme', i.scheme, 'value', i.value,
+        'valid_from', lower(i.validity), 'valid_to', upper(i.validity) - 1) ORDER BY i.scheme, i.validity), '[]')
+      FROM organization_identifier i WHERE i.organization_id = unit),
+    former = (SELECT coalesce(json_agg(json_build_object('name', s.name, 'kind', s.kind,
+        'valid_from', lower(s.validity), 'valid_to', upper(s.validity) - 1) ORDER BY s.validity), '[]')
+      FROM organization_span s WHERE s.organization_id = unit AND upper(s.validity) <= coalesce(o.valid_to, today()))
+  WHERE o.id = unit;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER organization_summarise AFTER INSERT OR DELETE ON organization_identifier
+  FOR EACH ROW EXECUTE FUNCTION organization_summarise();
+CREATE TRIGGER organization_summarise AFTER INSERT ON organization_span
+  FOR EACH ROW WHEN (NOT upper_inf(new.validity)) EXECUTE FUNCTION organization_summarise();
+
 -- ---- visibility -------------------------------------------------------------------------------------------
 DO $do$ BEGIN PERFORM protect('organization', NULL, 'area'); END $do$;
 DO $do$ BEGIN PERFORM protect('organization_span', NULL, 'area'); END $do$;
@@ -174,8 +195,10 @@ BEGIN
   RETURN found_id;
 END $$;
 -- The tree key of a visible unit, or NULL.
-CREATE FUNCTION key_of(ref text) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT o.scope_key FROM organization o WHERE o.id = organization_id(ref) $$;
+CREATE FUNCTION key_of(ref text) RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+  RETURN (SELECT o.scope_key FROM organization o WHERE o.id = organization_id(ref));
+END $$;
 -- The visible unit a path names; none is 404.
 CREATE FUNCTION path_organization(ref text) RETURNS uuid LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE found_id uuid := organization_id(ref);
@@ -203,19 +226,27 @@ BEGIN
 END $$;
 
 -- Code, name and kind of a unit the caller sees, or of one above its seat or its mandates: the names up to the root.
-CREATE FUNCTION organization_ref(unit uuid) RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public AS $$
-  SELECT jsonb_build_object('id', o.id, 'code', o.code, 'name', o.name, 'kind', o.kind)
-  FROM organization o
-  WHERE o.id = unit AND (o.scope_key <@ (SELECT area()) OR (SELECT me_seat_key()) ^@ o.scope_key
-    OR EXISTS (SELECT FROM unnest((SELECT area())) r WHERE lower(r) ^@ o.scope_key)) $$;
+-- (plpgsql throughout where a function does not inline: SQL functions are planned anew at every call.)
+CREATE FUNCTION organization_ref(unit uuid) RETURNS jsonb LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public AS $$
+DECLARE o record;
+BEGIN
+  SELECT x.id, x.code, x.name, x.kind, x.scope_key INTO o FROM organization x WHERE x.id = unit;
+  IF o.scope_key <@ area() OR me_seat_key() ^@ o.scope_key
+      OR EXISTS (SELECT FROM unnest(area()) r WHERE lower(r) ^@ o.scope_key) THEN
+    RETURN jsonb_build_object('id', o.id, 'code', o.code, 'name', o.name, 'kind', o.kind);
+  END IF;
+  RETURN NULL;
+END $$;
 
 -- Ids of units in the caller's area whose name or code contains the text, whatever its accents.
-CREATE FUNCTION organization_search(q text) RETURNS SETOF uuid LANGUAGE plpgsql STABLE SECURITY DEFINER
-  SET search_path = tiendo, public ROWS 50 AS $$
+CREATE FUNCTION organization_search(q text) RETURNS uuid[] LANGUAGE plpgsql STABLE SECURITY DEFINER
+  SET search_path = tiendo, public AS $$
 DECLARE
   pattern text := '%' || replace(replace(replace(fold(btrim(q)), '\', '\\'), '%', '\%'), '_', '\_') || '%';
+  ids uuid[];
 BEGIN
-  IF area() IS NULL THEN RETURN; END IF;
-  RETURN QUERY EXECUTE format('SELECT id FROM organization WHERE search LIKE %L AND scope_key >= %L AND scope_key < %L',
-    pattern, scope_lo(), scope_hi());
+  IF area() IS NULL THEN RETURN '{}'; END IF;
+  EXECUTE format('SELECT coalesce(array_agg(id), ''{}'') FROM organization WHERE search LIKE %L AND scope_key >= %L AND scope_key < %L',
+    pattern, scope_lo(), scope_hi()) INTO ids;
+  RETURN ids;
 END $$;

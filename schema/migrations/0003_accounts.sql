@@ -48,17 +48,19 @@ INSERT INTO permission (code, grows, for_client) VALUES
 CREATE TABLE role_permission (
   role text NOT NULL CHECK (role IN ('viewer', 'reporter', 'approver', 'manager', 'administrator', 'inspector', 'connector')),
   permission text NOT NULL REFERENCES permission (code),
+  grows text,
   PRIMARY KEY (role, permission)
 );
-INSERT INTO role_permission (role, permission)
-SELECT r, p.code FROM unnest(ARRAY['viewer', 'reporter', 'approver', 'manager', 'administrator', 'inspector', 'connector']) r, permission p
+INSERT INTO role_permission (role, permission, grows)
+SELECT rp.role, rp.permission, p.grows FROM (
+SELECT r AS role, p.code AS permission FROM unnest(ARRAY['viewer', 'reporter', 'approver', 'manager', 'administrator', 'inspector', 'connector']) r, permission p
 WHERE p.grows = 'read'
 UNION ALL
 SELECT r, 'values:write' FROM unnest(ARRAY['reporter', 'approver', 'manager', 'connector']) r
 UNION ALL
 SELECT r, p FROM unnest(ARRAY['manager', 'connector']) r, unnest(ARRAY['organizations:write', 'programmes:write', 'indicators:write']) p
 UNION ALL
-SELECT 'administrator', p.code FROM permission p WHERE p.grows IS NULL;
+SELECT 'administrator', p.code FROM permission p WHERE p.grows IS NULL) rp JOIN permission p ON p.code = rp.permission;
 
 CREATE TABLE access_grant (
   id uuid PRIMARY KEY,

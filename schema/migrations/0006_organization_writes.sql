@@ -2,22 +2,15 @@
 SET search_path = tiendo, public;
 
 -- A unit as answered. Its parent is named even where it lies above the caller's scope.
-CREATE FUNCTION organization_json(o organization) RETURNS text LANGUAGE sql STABLE AS $$
-  SELECT row_to_json(r)::text FROM (
+CREATE FUNCTION organization_json(o organization) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT row_to_json(r)::text FROM (
     SELECT o.id, o.code, o.name, o.kind,
       CASE WHEN o.parent_id IS NOT NULL THEN organization_ref(o.parent_id) END AS parent,
-      o.root_id, o.attached, o.made_up,
-      (SELECT i.value FROM organization_identifier i WHERE i.organization_id = o.id AND i.scheme = 'statistics'
-         AND i.validity @> least(today(), coalesce(o.valid_to, today()))) AS area_code,
-      (SELECT coalesce(json_agg(json_build_object('scheme', i.scheme, 'value', i.value, 'valid_from', lower(i.validity),
-           'valid_to', upper(i.validity) - 1) ORDER BY i.scheme, i.validity), '[]')
-         FROM organization_identifier i WHERE i.organization_id = o.id) AS identifiers,
-      (SELECT coalesce(json_agg(json_build_object('name', s.name, 'kind', s.kind, 'valid_from', lower(s.validity),
-           'valid_to', upper(s.validity) - 1) ORDER BY s.validity), '[]')
-         FROM organization_span s WHERE s.organization_id = o.id AND upper(s.validity) <= coalesce(o.valid_to, today())) AS former,
-      o.note, o.valid_from, o.valid_to, length(o.scope_key) / 6 - 1 AS depth,
-      EXISTS (SELECT FROM organization c WHERE c.parent_id = o.id) AS has_children,
-      o.version, tstz(o.created_at) AS created_at, tstz(o.updated_at) AS updated_at) r $$;
+      o.root_id, o.attached, o.made_up, o.identifiers, o.former, o.note, o.valid_from, o.valid_to,
+      length(o.scope_key) / 6 - 1 AS depth, EXISTS (SELECT FROM organization c WHERE c.parent_id = o.id) AS has_children,
+      o.version, tstz(o.created_at) AS created_at, tstz(o.updated_at) AS updated_at) r);
+END $$;
 
 -- Writes the identifiers a body gives: the list of (scheme, value, valid_from, valid_to) and area_code, the statistics code.
 CREATE FUNCTION organization_identify(unit organization, body jsonb) RETURNS void LANGUAGE plpgsql AS $$
@@ -93,6 +86,7 @@ BEGIN
     (body ->> 'valid_to')::date)
   RETURNING * INTO unit;
   PERFORM organization_spell(unit, body -> 'former'), organization_identify(unit, body);
+  SELECT * INTO unit FROM organization o WHERE o.id = new_id;
   body_out := organization_json(unit);
   PERFORM journal('create', 'organization', unit.id, unit.version, unit.scope_key, NULL, body_out::jsonb, request_id);
   RETURN QUERY SELECT 201, unit.version::text, '/v1/organizations/' || unit.id, body_out;
@@ -129,6 +123,7 @@ BEGIN
     DELETE FROM organization_identifier i WHERE i.organization_id = unit.id
       AND ((i.scheme <> 'statistics' AND patch ? 'identifiers') OR (i.scheme = 'statistics' AND patch ? 'area_code'));
     PERFORM organization_identify(unit, patch);
+    SELECT * INTO unit FROM organization o WHERE o.id = unit.id;
   END IF;
   body_out := organization_json(unit);
   PERFORM journal('update', 'organization', unit.id, unit.version, unit.scope_key, old_json, body_out::jsonb, request_id);

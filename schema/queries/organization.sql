@@ -1,8 +1,15 @@
 -- Organizations. organization_get is the hottest read: one index look-up, the answer made in one pass.
 
 -- name: organization_get :one
-SELECT o.version::text AS version, organization_json(o) AS body
-FROM organization o WHERE o.id = (SELECT organization_id(:organization))
+SELECT o.version::text AS version, (SELECT row_to_json(r)::text FROM (
+    SELECT o.id, o.code, o.name, o.kind,
+      CASE WHEN p.id IS NOT NULL THEN jsonb_build_object('id', p.id, 'code', p.code, 'name', p.name, 'kind', p.kind)
+        WHEN o.parent_id IS NOT NULL THEN organization_ref(o.parent_id) END AS parent,
+      o.root_id, o.attached, o.made_up, o.identifiers, o.former, o.note, o.valid_from, o.valid_to,
+      length(o.scope_key) / 6 - 1 AS depth, EXISTS (SELECT FROM organization c WHERE c.parent_id = o.id) AS has_children,
+      o.version, tstz(o.created_at) AS created_at, tstz(o.updated_at) AS updated_at) r) AS body
+FROM organization o LEFT JOIN organization p ON p.id = o.parent_id
+WHERE o.id = (SELECT CASE WHEN is_uuid(:organization) THEN :organization::uuid ELSE organization_id(:organization) END)
 
 -- name: organization_create :one
 SELECT c.status, c.version, c.location, c.body_out AS body
@@ -36,7 +43,7 @@ FROM organization o WHERE o.id = (SELECT organization_id(:organization))
 -- filter valid_to[isnull]: (o.valid_to IS NULL) = $::boolean
 -- filter under: o.scope_key >= (SELECT filter_key($, 'under')) AND o.scope_key < (SELECT filter_key($, 'under')) || '~'
 -- filter parent: o.parent_id = (SELECT filter_organization($, 'parent'))
--- filter q: o.id IN (SELECT organization_search($))
+-- filter q: o.id = ANY ((SELECT organization_search($))::uuid[])
 -- embed parent: organization_ref(o.parent_id) AS parent_organization
 SELECT o.id, o.code, o.name, o.kind, (SELECT r.ref ->> 'code' FROM organization_ref(o.parent_id) r(ref)) AS parent,
   o.attached, o.made_up, o.valid_from, o.valid_to, o.version
