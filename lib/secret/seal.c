@@ -18,26 +18,21 @@ enum {
 static_assert(nonce_bytes + tag_bytes == SECRET_SEAL_OVERHEAD, "overhead is nonce and tag");
 static_assert(crypto_aead_xchacha20poly1305_ietf_KEYBYTES == SECRET_KEY_BYTES, "the key fits");
 
-static int key_read(int fd, struct secret_key *ret_key)
+int secret_key_parse(const char *p, size_t n, struct secret_key *ret_key)
 {
-    char text[key_chars + 2];
+    char text[key_chars];
     struct secret_key key;
-    struct stat st;
-    ssize_t got;
     size_t size;
     int r;
 
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    if (!S_ISREG(st.st_mode) || (st.st_mode & 077) != 0)
-        return -EPERM;
-    got = read(fd, text, sizeof text);
-    if (got < 0)
-        return -errno;
-    if (got == key_chars + 1 && text[key_chars] == '\n')
-        got--;
-    if (got != key_chars)
+    if (n > 0 && p[n - 1] == '\n')
+        n--;
+    if (n == key_chars + 1 && p[key_chars] == '=')
+        n--;
+    if (n != key_chars)
         return -EBADMSG;
+    for (size_t i = 0; i < key_chars; i++)
+        text[i] = p[i] == '+' ? '-' : p[i] == '/' ? '_' : p[i];
     r = secret_base64url_decode(text, key_chars, key.bytes, sizeof key.bytes, &size);
     sodium_memzero(text, sizeof text);
     if (r < 0)
@@ -45,6 +40,25 @@ static int key_read(int fd, struct secret_key *ret_key)
     *ret_key = key;
     sodium_memzero(&key, sizeof key);
     return 0;
+}
+
+static int key_read(int fd, struct secret_key *ret_key)
+{
+    char text[key_chars + 3];
+    struct stat st;
+    ssize_t got;
+    int r;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode) || (st.st_mode & (S_IRWXO | S_IWGRP)) != 0)
+        return -EPERM;
+    got = read(fd, text, sizeof text);
+    if (got < 0)
+        return -errno;
+    r = secret_key_parse(text, (size_t)got, ret_key);
+    sodium_memzero(text, sizeof text);
+    return r;
 }
 
 int secret_key_load(const char *path, struct secret_key *ret_key)
@@ -98,4 +112,15 @@ int secret_open(const struct secret_key *key, const char *label, const void *blo
             (const uint8_t *)label, strlen(label), nonce, key->bytes) != 0)
         return -EBADMSG;
     return 0;
+}
+
+void secret_key_derive(const struct secret_key *key, const char *label, struct secret_key *ret_key)
+{
+    crypto_generichash(
+        ret_key->bytes, sizeof ret_key->bytes, (const uint8_t *)label, strlen(label), key->bytes, sizeof key->bytes);
+}
+
+void secret_mac(const struct secret_key *key, const void *p, size_t n, uint8_t ret[SECRET_MAC_BYTES])
+{
+    crypto_generichash(ret, SECRET_MAC_BYTES, p, n, key->bytes, sizeof key->bytes);
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define SECRET_KEY_BYTES     32
+#define SECRET_MAC_BYTES     32
 #define SECRET_SHA256_BYTES  32
 #define SECRET_SHA256_HEX    65
 #define SECRET_HASH_MAX      128 /* an Argon2id string with its NUL */
@@ -48,12 +49,16 @@ bool secret_equal(const void *a, size_t na, const void *b, size_t nb);
 /* Wipes memory in a way the compiler keeps. */
 void secret_wipe(void *p, size_t n);
 
-/*
- * The key file holds 43 characters of base64url and a newline. Loading refuses a file others may
- * read (-EPERM) or one of another form (-EBADMSG); creating never replaces one (-EEXIST).
- */
+/* 32 bytes in base64 or base64url, padded or not; one newline at the end is ignored. -EBADMSG for anything else. */
+int secret_key_parse(const char *p, size_t n, struct secret_key *ret_key);
+/* The same from a file that others may neither read nor write (-EPERM). */
 int secret_key_load(const char *path, struct secret_key *ret_key);
+/* A new key in a new file, for its owner alone; never replaces one (-EEXIST). */
 int secret_key_create(const char *path);
+/* A key for one purpose, named by the label. */
+void secret_key_derive(const struct secret_key *key, const char *label, struct secret_key *ret_key);
+/* A keyed digest (BLAKE2b). */
+void secret_mac(const struct secret_key *key, const void *p, size_t n, uint8_t ret[SECRET_MAC_BYTES]);
 
 /*
  * XChaCha20-Poly1305. `label` is bound to the blob (what it is for, e.g. the key id): it opens with

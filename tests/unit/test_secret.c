@@ -159,7 +159,7 @@ START_TEST(key_file_is_private_and_never_replaced)
     ck_assert_int_eq(secret_key_load(path, &a), 0);
     ck_assert_int_eq(secret_key_load(path, &b), 0);
     ck_assert_mem_eq(a.bytes, b.bytes, sizeof a.bytes);
-    ck_assert_int_eq(chmod(path, 0640), 0);
+    ck_assert_int_eq(chmod(path, 0644), 0);
     ck_assert_int_eq(secret_key_load(path, &a), -EPERM);
     write_file(path, "too short\n", 0600);
     ck_assert_int_eq(secret_key_load(path, &a), -EBADMSG);
@@ -167,6 +167,37 @@ START_TEST(key_file_is_private_and_never_replaced)
     ck_assert_int_eq(secret_key_load(path, &a), -EBADMSG);
     unlink(path);
     rmdir(dir);
+}
+END_TEST
+
+START_TEST(key_text_in_any_base64)
+{
+    static const char *const good[] = { "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaG_z9_v8",
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaG/z9/v8=", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaG_z9_v8=\n" };
+    struct secret_key keys[3], other;
+
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_int_eq(secret_key_parse(good[i], strlen(good[i]), &keys[i]), 0);
+        ck_assert_mem_eq(keys[i].bytes, keys[0].bytes, SECRET_KEY_BYTES);
+    }
+    ck_assert_int_eq(secret_key_parse("", 0, &other), -EBADMSG);
+    ck_assert_int_eq(secret_key_parse(good[0], 42, &other), -EBADMSG);
+}
+END_TEST
+
+START_TEST(derived_keys_and_digests_differ_by_key_and_label)
+{
+    struct secret_key master = { { 7 } }, a, b;
+    uint8_t x[SECRET_MAC_BYTES], y[SECRET_MAC_BYTES];
+
+    secret_key_derive(&master, "cursor", &a);
+    secret_key_derive(&master, "other", &b);
+    ck_assert_mem_ne(a.bytes, b.bytes, sizeof a.bytes);
+    secret_mac(&a, "text", 4, x);
+    secret_mac(&b, "text", 4, y);
+    ck_assert_mem_ne(x, y, sizeof x);
+    secret_mac(&a, "text", 4, y);
+    ck_assert_mem_eq(x, y, sizeof x);
 }
 END_TEST
 
@@ -188,6 +219,8 @@ int main(void)
     tcase_add_test(tc, base64url_there_and_back);
     tcase_add_test(tc, sealed_blob_opens_with_its_key_and_label_alone);
     tcase_add_test(tc, key_file_is_private_and_never_replaced);
+    tcase_add_test(tc, key_text_in_any_base64);
+    tcase_add_test(tc, derived_keys_and_digests_differ_by_key_and_label);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
