@@ -81,6 +81,8 @@ def programme(file):
     source = file["programme"]
     body = {key: source[key] for key in ("code", "title", "document", "owner", "starts_on", "ends_on", "pillars")
             if source.get(key) is not None}
+    if file.get("document"):
+        body["document_on"] = file["document"]["date"]
     return {**body, "scope": root(file)}
 
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Building the binary. Needs common.sh.
 
 # owned COMMAND...: as the owner of the source tree, so that a build under sudo leaves no files of root's in it.
@@ -20,7 +21,7 @@ build_configure() {
 
 # build_release DIR: the release binary, made only when a source changed.
 build_release() {
-  local dir=$1 target
+  local dir=$1
   if [ -f "$dir/build.ninja" ] && owned ninja -C "$dir" -n tiendo 2>/dev/null | grep -q 'no work to do'; then
     return 0
   fi

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # A private PostgreSQL 15 cluster: Unix socket only, never run as root. Needs common.sh.
 #
 # The operating system vouches for who connects (peer): the cluster's own user may be the superuser "postgres" and the
@@ -76,9 +77,9 @@ EOF
 # cluster_share MEMORY PART MOST: a part of the memory in MB, at least 32 and at most MOST.
 cluster_share() {
   local mb=$(($1 / $2))
-  if [ $mb -gt "$3" ]; then mb=$3; fi
-  if [ $mb -lt 32 ]; then mb=32; fi
-  echo $mb
+  if [ "$mb" -gt "$3" ]; then mb=$3; fi
+  if [ "$mb" -lt 32 ]; then mb=32; fi
+  echo "$mb"
 }
 
 cluster_running() { (cd / && run_as "$2" "$PG_BIN/pg_ctl" status -s -D "$1/db") >/dev/null 2>&1; }

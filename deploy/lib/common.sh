@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Messages, and steps that show that they move. Sourced, never run.
 
 say() { printf '%s\n' "$*"; }
@@ -38,10 +39,11 @@ step() {
 
 # pid_start PID: the kernel's start time of a process, which tells it from a later one with the same number.
 pid_start() {
-  local stat
-  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
-  set -- ${stat##*) }
-  printf '%s\n' "${20}"
+  local -a stat
+  local line
+  line=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+  read -ra stat <<<"${line##*) }"
+  printf '%s\n' "${stat[19]}"
 }
 
 # pid_alive FILE: prints the process id that a file of "pid start-time" names, if that very process is running.

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Debian packages from lists (one name a line, # comments). Needs common.sh.
 
 # packages_missing LIST...: the names that are not installed, one a line.

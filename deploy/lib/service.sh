@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The service's process: installed binary, configuration, start and stop. Needs common.sh.
 
 # service_install BUILT DIR: copies the binary beside the state, so that the service's user can reach it wherever the

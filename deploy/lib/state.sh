@@ -1,8 +1,10 @@
+# shellcheck shell=bash
 # Where an installation keeps what it needs, and whose it is. Needs common.sh.
 #
 #   credentials.json   base URL, accounts and clients with their secrets (0600, of the person who ran deploy/up)
 #   tiendo.ini         the configuration (0640)     master.key  seals what the database must not hold openly (0640)
-#   bin/  log/  run/   binary, logs, pid files      db/  socket/  the PostgreSQL cluster and its socket
+#   bin/  log/  run/   binary, logs, pid files      checkpoints/  signed checkpoints of the audit chain
+#   db/  socket/       the PostgreSQL cluster and its socket
 
 SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
@@ -35,6 +37,8 @@ state_make() {
     install -d -m 0700 "$dir"
     install -d -m 0755 "$dir/log" "$dir/run"
   fi
+  install -d -m 0750 "$dir/checkpoints"
+  if is_root; then chown "$SERVICE_USER:" "$dir/checkpoints"; fi
   [ -e "$dir/log/service.log" ] || install -m 0640 /dev/null "$dir/log/service.log"
   if [ ! -e "$dir/log/postgresql.log" ]; then
     install -m 0640 /dev/null "$dir/log/postgresql.log"
