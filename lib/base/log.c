@@ -63,6 +63,11 @@ int log_level_parse(const char *name, enum log_level *ret)
     return -EINVAL;
 }
 
+const char *log_level_name(enum log_level level)
+{
+    return level_names[level];
+}
+
 bool log_enabled(enum log_level level)
 {
     return level >= log_lowest;

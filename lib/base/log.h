@@ -19,6 +19,7 @@ void log_init(int fd, enum log_level level);
 
 /* "debug", "info", "warn", "error"; -EINVAL for another name. */
 MUST_CHECK int log_level_parse(const char *name, enum log_level *ret);
+const char *log_level_name(enum log_level level);
 
 bool log_enabled(enum log_level level);
 

@@ -55,8 +55,7 @@ struct config {
  * Defaults, then FILE (NULL for none), then ENV (as environ: TIENDO_<NAME>). -EINVAL: faults holds every fault, a line
  * each, without any secret; -ENOMEM. ret is untouched then.
  */
-MUST_CHECK int config_load(
-    struct arena *a, const char *file, char *const *env, struct config *ret, struct buf *faults);
+MUST_CHECK int config_load(struct arena *a, const char *file, char *const *env, struct config *ret, struct buf *faults);
 
 /* Every setting with type, default, bounds and help, for --help. */
 void config_help(FILE *out);
