@@ -31,18 +31,12 @@ bool nfc_quick(const char *text, size_t n)
     return true;
 }
 
-int nfc_normalize(struct arena *a, const char *p, size_t n, struct str *ret)
+int nfc_normalize_fully(struct arena *a, const char *p, size_t n, struct str *ret)
 {
     _cleanup_(freep) uint8_t *normal = NULL;
     size_t length = 0;
     char *copy;
 
-    if (!utf8_valid(p, n))
-        return -EILSEQ;
-    if (nfc_quick(p, n)) {
-        *ret = (struct str){ p, n };
-        return 0;
-    }
     normal = u8_normalize(UNINORM_NFC, (const uint8_t *)p, n, NULL, &length);
     if (!normal)
         return errno == EILSEQ ? -EILSEQ : -ENOMEM;
@@ -54,5 +48,15 @@ int nfc_normalize(struct arena *a, const char *p, size_t n, struct str *ret)
     if (!copy)
         return -ENOMEM;
     *ret = (struct str){ copy, length };
+    return 0;
+}
+
+int nfc_normalize(struct arena *a, const char *p, size_t n, struct str *ret)
+{
+    if (!utf8_valid(p, n))
+        return -EILSEQ;
+    if (!nfc_quick(p, n))
+        return nfc_normalize_fully(a, p, n, ret);
+    *ret = (struct str){ p, n };
     return 0;
 }

@@ -18,4 +18,7 @@ bool nfc_quick(const char *p, size_t n);
  */
 MUST_CHECK int nfc_normalize(struct arena *a, const char *p, size_t n, struct str *ret);
 
+/* The same of text known to be UTF-8, without the quick look. */
+MUST_CHECK int nfc_normalize_fully(struct arena *a, const char *p, size_t n, struct str *ret);
+
 #endif

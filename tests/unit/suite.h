@@ -1,0 +1,34 @@
+/* The frame of a unit test program: one suite, one case, the tests named in a list. */
+#ifndef TIENDO_TEST_SUITE_H
+#define TIENDO_TEST_SUITE_H
+
+#include <check.h>
+#include <stdlib.h>
+
+static inline int run_tests(const char *name, const TTest *const *tests, size_t n)
+{
+    Suite *suite = suite_create(name);
+    TCase *all = tcase_create(name);
+    SRunner *runner;
+    int failed;
+
+    for (size_t i = 0; i < n; i++)
+        tcase_add_test(all, tests[i]);
+    tcase_set_timeout(all, 60);
+    suite_add_tcase(suite, all);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* RUN_TESTS("name", first_test, second_test, …) is the program's main. */
+#define RUN_TESTS(name, ...) \
+    int main(void) \
+    { \
+        const TTest *const tests[] = { __VA_ARGS__ }; \
+        return run_tests(name, tests, sizeof(tests) / sizeof(tests[0])); \
+    }
+
+#endif
