@@ -82,8 +82,9 @@ struct list_filter {
 };
 
 struct list_embed {
-    const char *name;
-    const char *sql; /* the expression alone */
+    const char *name;   /* a value of embed= */
+    const char *column; /* the JSON member */
+    const char *sql;    /* the expression alone */
 };
 
 /* A collection. Fixed parameters (from the path) are $1 … $n of its named_query, in operation->sources; filters and the
@@ -168,6 +169,16 @@ extern const size_t n_contract_permissions;
 extern const char contract_document[];
 extern const size_t contract_document_size;
 
+/* The tree of the paths' segments; the first node is the root. */
+struct route_node {
+    const char *text;
+    uint16_t first, n_literals;     /* literal children, sorted */
+    uint16_t variable;              /* the child that takes any segment, 0: none */
+    uint16_t operations[N_METHODS]; /* index + 1, 0: none */
+};
+
+extern const struct route_node contract_nodes[];
+
 /* The operation for a method and a path split at its slashes, each segment decoded (GET serves HEAD). NULL with the
  * methods that the path does take in ret_allow (bits 1 << METHOD_…; 0: no such path). A literal segment wins over a
  * parameter. */
@@ -178,8 +189,12 @@ const struct operation *route_match(
 struct constraint_problem {
     const char *constraint;
     enum problem_code code;
+    const char *fault;   /* "code_taken": the fault's own code; a 422 of any is P_INVALID */
     const char *pointer; /* "#/code", or NULL */
 };
+
+extern const struct constraint_problem contract_constraints[]; /* sorted by name */
+extern const size_t n_contract_constraints;
 
 /* The row of a constraint, or NULL: then its violation is a 500. */
 const struct constraint_problem *constraint_find(const char *constraint);

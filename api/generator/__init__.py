@@ -1,0 +1,1 @@
+"""openapi.yaml and schema/queries/*.sql made into C tables; routes.py is the command."""
