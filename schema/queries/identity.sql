@@ -1,0 +1,54 @@
+-- Logging in, tokens and keys (called from C, nobody entered), and the caller's own view of itself.
+
+-- name: login_begin :call
+-- takes: username, address, most, window_s
+SELECT l.account_id, l.password_hash, l.wait_s FROM login_begin(:username, :address, :most::int, :window_s::int) l
+
+-- name: login_finish :call
+-- takes: username, address, account, grant, session, refresh, refresh_s
+SELECT l.result, l.grant_id, l.scope, l.grants
+FROM login_finish(:username, :address, :account::uuid, :grant::uuid, :session::uuid, :refresh::bytea, :refresh_s::int) l
+
+-- name: client_check :call
+-- takes: client, secret
+SELECT client_check(:client, :secret::bytea) AS client_id
+
+-- name: client_session :call
+-- takes: client, secret, session, asked, access_s
+SELECT s.result, s.grant_id, s.subject, s.scope
+FROM client_session(:client, :secret::bytea, :session::uuid, string_to_array(:asked, ' '), :access_s::int) s
+
+-- name: refresh_use :call
+-- takes: old, new, refresh_s, client, asked
+SELECT u.result, u.session_id, u.grant_id, u.subject, u.scope
+FROM refresh_use(:old::bytea, :new::bytea, :refresh_s::int, :client::uuid, string_to_array(:asked, ' ')) u
+
+-- name: session_end :call
+-- takes: session, refresh, client
+SELECT session_end(:session::uuid, :refresh::bytea, :client::uuid)
+
+-- name: signing_keys :call
+-- takes:
+SELECT k.kid, k.public_jwk FROM signing_keys() k
+
+-- name: signing_key_active :call
+-- takes:
+SELECT k.kid, k.sealed FROM signing_key_active() k WHERE k.kid IS NOT NULL
+
+-- Nothing but enter(): asks whether the operation is permitted at all, before work that costs. No success to keep.
+-- name: permitted :call
+-- takes:
+SELECT 0 AS status
+
+-- name: me_get :one
+SELECT me_json() AS body
+
+-- name: account_create :call
+-- takes: new_id, body, password_hash, request_id
+SELECT c.status, c.version, c.location, c.body_out AS body
+FROM account_create(:new_id::uuid, :body::jsonb, :password_hash, :request_id) c
+
+-- name: client_create :call
+-- takes: new_id, body, secret_hash, request_id
+SELECT c.status, c.version, c.location, c.body_out AS body
+FROM client_create(:new_id::uuid, :body::jsonb, :secret_hash::bytea, :request_id) c
