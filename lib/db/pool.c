@@ -157,26 +157,28 @@ static int pool_wait(struct db_pool *pool, struct waiter *w, unsigned wait_ms)
 int db_pool_take(struct db_pool *pool, unsigned wait_ms, struct db_conn **ret_conn)
 {
     struct waiter w = { .state = WAITER_WAITING };
+    struct db_conn *conn;
     int r;
 
     pthread_mutex_lock(&pool->lock);
-    w.conn = pool->first ? NULL : pool_pop(pool);
-    if (!w.conn && pool_is_down(pool)) {
+    conn = pool->first ? NULL : pool_pop(pool);
+    if (!conn && pool_is_down(pool)) {
         pool->stats.refused++;
         pthread_mutex_unlock(&pool->lock);
         return -ENOTCONN;
     }
-    if (!w.conn)
+    if (!conn)
         waiter_queue(pool, &w);
     pthread_mutex_unlock(&pool->lock);
 
-    if (!w.conn) {
+    if (!conn) {
         r = pool_wait(pool, &w, wait_ms);
         if (r < 0)
             return r;
+        conn = w.conn;
     }
-    conn_lease(w.conn);
-    *ret_conn = w.conn;
+    conn_lease(conn);
+    *ret_conn = conn;
     return 0;
 }
 

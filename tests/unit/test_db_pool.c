@@ -238,6 +238,8 @@ static int spoil_mode(struct db_conn *conn)
 
 START_TEST(an_unclean_connection_is_replaced)
 {
+    struct db_conn *conn;
+
     open_pool(1);
     give_unclean(spoil_unsent);
     give_unclean(spoil_unsynced);
@@ -245,9 +247,11 @@ START_TEST(an_unclean_connection_is_replaced)
     give_unclean(spoil_in_transaction);
     give_unclean(spoil_mode);
     ck_assert_uint_eq(stats().lost, 0);
-    ck_assert_int_eq(fixture_number(fixture_open(), "SELECT count(*) FROM pg_stat_activity WHERE state = 'active'"
-                                                    " AND query LIKE 'SELECT pg_sleep%'"),
+    conn = take();
+    ck_assert_int_eq(fixture_number(conn, "SELECT count(*) FROM pg_stat_activity WHERE state = 'active'"
+                                          " AND query LIKE 'SELECT pg_sleep%'"),
         0);
+    (void)db_pool_give(conn);
 }
 END_TEST
 
