@@ -123,6 +123,9 @@ BEGIN
     SELECT p.id, p.code, p.title, p.document, p.document_on, p.owner_code AS owner, p.scope_code AS scope, p.starts_on, p.ends_on,
       (SELECT coalesce(json_agg(json_build_object('code', x.code, 'name', x.name) ORDER BY x.position), '[]')
          FROM programme_pillar x WHERE x.programme_id = p.id) AS pillars,
+      (SELECT coalesce(json_agg(json_build_object('code', substr(x.code, length(p.code) + 2), 'name', x.name, 'period', x.code,
+           'starts_on', x.starts_on, 'ends_on', x.ends_on) ORDER BY x.starts_on), '[]')
+         FROM period x WHERE x.programme_id = p.id) AS phases,
       p.note, p.version, tstz(p.created_at) AS created_at, tstz(p.updated_at) AS updated_at) r);
 END $$;
 
@@ -158,7 +161,8 @@ BEGIN
   VALUES (new_id, body ->> 'code', body ->> 'title', body ->> 'document', (body ->> 'document_on')::date, owner_unit, scope_unit.id,
     (body ->> 'starts_on')::date, (body ->> 'ends_on')::date, body ->> 'note')
   RETURNING * INTO made;
-  PERFORM programme_set_pillars(made, coalesce(nullif(body -> 'pillars', 'null'), '[]'));
+  PERFORM programme_set_pillars(made, coalesce(nullif(body -> 'pillars', 'null'), '[]')),
+    programme_set_phases(made, coalesce(nullif(body -> 'phases', 'null'), '[]'));
   body_out := programme_json(made);
   PERFORM journal('create', 'programme', made.id, made.version, made.scope_key, NULL, body_out::jsonb, request_id, made.id);
   RETURN QUERY SELECT 201, made.version::text, '/v1/programmes/' || made.id, body_out;
@@ -190,6 +194,9 @@ BEGIN
   IF NOT FOUND THEN PERFORM fail(412, 'version_conflict'); END IF;
   IF patch ? 'pillars' THEN
     PERFORM programme_set_pillars(p, coalesce(nullif(patch -> 'pillars', 'null'), '[]'));
+  END IF;
+  IF patch ? 'phases' THEN
+    PERFORM programme_set_phases(p, coalesce(nullif(patch -> 'phases', 'null'), '[]'));
   END IF;
   body_out := programme_json(p);
   PERFORM journal('update', 'programme', p.id, p.version, p.scope_key, was, body_out::jsonb, request_id, p.id);

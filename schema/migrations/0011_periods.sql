@@ -52,7 +52,27 @@ CREATE POLICY owner_all ON period TO tiendo_owner USING (true) WITH CHECK (true)
 -- A phase is seen with its programme.
 CREATE POLICY service_read ON period FOR SELECT TO tiendo_service
   USING (programme_id IS NULL OR EXISTS (SELECT FROM programme p WHERE p.id = programme_id));
-GRANT SELECT ON period TO tiendo_service;
+CREATE POLICY service_insert ON period FOR INSERT TO tiendo_service
+  WITH CHECK ((SELECT me_permission()) = 'programmes:write' AND programme_id IS NOT NULL
+    AND EXISTS (SELECT FROM programme p WHERE p.id = programme_id AND may_write(p.id, p.scope_key)));
+CREATE POLICY service_update ON period FOR UPDATE TO tiendo_service
+  USING ((SELECT me_permission()) = 'programmes:write' AND programme_id IS NOT NULL
+    AND EXISTS (SELECT FROM programme p WHERE p.id = programme_id AND may_write(p.id, p.scope_key)));
+GRANT SELECT, INSERT ON period TO tiendo_service;
+GRANT UPDATE (name, starts_on, ends_on) ON period TO tiendo_service;
+
+-- Adds or changes phases of a programme: each becomes the period <programme code>.<phase code>.
+CREATE FUNCTION programme_set_phases(p programme, phases jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE period x SET name = g ->> 'name', starts_on = (g ->> 'starts_on')::date, ends_on = (g ->> 'ends_on')::date
+  FROM jsonb_array_elements(phases) g
+  WHERE x.programme_id = p.id AND x.code = p.code || '.' || (g ->> 'code');
+  INSERT INTO period (id, code, kind, starts_on, ends_on, programme_id, name)
+  SELECT period_uuid(p.id::text || '.' || (g ->> 'code'), (g ->> 'starts_on')::date), p.code || '.' || (g ->> 'code'), 'phase',
+    (g ->> 'starts_on')::date, (g ->> 'ends_on')::date, p.id, g ->> 'name'
+  FROM jsonb_array_elements(phases) g
+  WHERE NOT EXISTS (SELECT FROM period x WHERE x.programme_id = p.id AND x.code = p.code || '.' || (g ->> 'code'));
+END $$;
 
 -- The period a reference (id or code) names, or NULL.
 CREATE FUNCTION period_id(ref text) RETURNS uuid LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
@@ -72,4 +92,4 @@ BEGIN
   END IF;
   RETURN found_id;
 END $$;
-GRANT EXECUTE ON FUNCTION period_id(text), filter_period(text, text) TO tiendo_service;
+GRANT EXECUTE ON FUNCTION period_uuid(text, date), programme_set_phases(programme, jsonb), period_id(text), filter_period(text, text) TO tiendo_service;
