@@ -124,7 +124,7 @@ class Loader:
             secret = self.credentials.account(username, organization, role)
             self.administrator(organization).post("/v1/accounts", {
                 "username": username, "password": secret["password"], "display_name": display_name,
-                "organization": organization, "role": role})
+                "grants": [{"organization": organization, "role": role}]})
 
         each("Accounts", [entry for entry in wanted if entry[0] not in known], create, threads=1)
 
@@ -132,7 +132,8 @@ class Loader:
         wanted = programme.CONNECTOR
         if self.credentials.client(wanted["organization"]):
             return
-        answer = self.administrator(wanted["organization"]).post("/v1/clients", wanted)
+        answer = self.administrator(wanted["organization"]).post(
+            "/v1/clients", wanted, headers={"Idempotency-Key": secrets.token_urlsafe(18)})
         self.credentials.data["clients"].append({
             "client_id": answer["client_id"], "client_secret": answer["client_secret"],
             "organization": wanted["organization"], "scope": " ".join(wanted["scopes"])})
