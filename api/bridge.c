@@ -52,7 +52,7 @@ static void log_mhd(void *cls, const char *fmt, va_list ap)
 
     (void)cls;
     if (vsnprintf(text, sizeof(text), fmt, ap) > 0)
-        log_debug("http_library", "message", text, NULL);
+        log_debug("http_library", "message=%s", text);
 }
 
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
@@ -79,7 +79,7 @@ static enum MHD_Result add_header(void *cls, enum MHD_ValueKind kind, const char
         req->too_many_headers = true;
         return MHD_NO;
     }
-    req->headers[req->n_headers++] = (struct bridge_header){ name, value != NULL ? value : "" };
+    req->headers[req->n_headers++] = (struct header){ name, value != NULL ? value : "" };
     return MHD_YES;
 }
 
@@ -159,6 +159,8 @@ static int on_request(const struct _u_request *request, struct _u_response *resp
     bridge->fn(bridge->userdata, &req, &reply);
     for (size_t i = 0; i < reply.n_headers; i++)
         u_map_put(response->map_header, reply.headers[i].name, reply.headers[i].value);
+    if (reply.release != NULL)
+        reply.release(reply.lease);
     response->status = (long)reply.status;
     if (reply.stream != NULL)
         return send_stream(response, &reply);
@@ -196,6 +198,7 @@ static int listen_on(const struct bridge_options *options, uint16_t *ret_port)
     return fd;
 }
 
+/* Strictness stays at its default: what it would refuse (a missing Host) the dispatcher refuses with a problem. */
 static int start_daemon(struct bridge *bridge, const struct bridge_options *options, int fd)
 {
     unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG;
@@ -208,7 +211,6 @@ static int start_daemon(struct bridge *bridge, const struct bridge_options *opti
         { MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)options->timeout_s, NULL },
         { MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)options->memory_limit, NULL },
         { MHD_OPTION_THREAD_STACK_SIZE, (intptr_t)options->stack_size, NULL },
-        { MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL },
         { MHD_OPTION_END, 0, NULL },
     };
 

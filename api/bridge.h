@@ -8,22 +8,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
-#include "text.h"
+#include "header.h"
 
 #define BRIDGE_HEADERS_MAX 64
 #define BRIDGE_REPLY_HEADERS_MAX 24
-
-struct bridge_header {
-    const char *name;
-    const char *value;
-};
 
 struct bridge_request {
     const char *method;  /* as sent */
     const char *target;  /* the raw request target with its query */
     const char *version; /* "HTTP/1.1" */
-    struct bridge_header headers[BRIDGE_HEADERS_MAX];
+    struct header headers[BRIDGE_HEADERS_MAX];
     size_t n_headers;
     bool too_many_headers;
     const char *body;
@@ -33,8 +29,10 @@ struct bridge_request {
 
 struct bridge_reply {
     unsigned status;
-    struct bridge_header headers[BRIDGE_REPLY_HEADERS_MAX]; /* borrowed until the callback returns */
+    struct header headers[BRIDGE_REPLY_HEADERS_MAX];
     size_t n_headers;
+    void (*release)(void *lease); /* ends the headers' lifetime; called once they are taken over; may be NULL */
+    void *lease;
     char *body; /* from bridge_alloc(); the bridge frees it */
     size_t body_n;
     /*
@@ -46,7 +44,7 @@ struct bridge_reply {
     void *userdata;
 };
 
-typedef void (*bridge_fn)(void *userdata, const struct bridge_request *req, struct bridge_reply *reply);
+typedef void (*bridge_fn)(void *userdata, struct bridge_request *req, struct bridge_reply *reply);
 
 struct bridge_options {
     const char *address; /* numeric, v4 or v6 */

@@ -14,6 +14,7 @@
 #include "arena.h"
 #include "contract.h"
 #include "db.h"
+#include "header.h"
 #include "json.h"
 #include "problem.h"
 #include "text.h"
@@ -24,11 +25,6 @@
 #define REPLY_HEADERS_MAX 12
 
 struct service; /* service.h: configuration, pools, keys and counters of this process */
-
-struct header {
-    const char *name;
-    const char *value;
-};
 
 /*
  * A streamed body: `next` adds a piece to out and returns 1, or 0 at the end, or a negative errno (the
@@ -56,7 +52,7 @@ struct exchange {
     struct service *service;
     struct arena *arena;
     const struct operation *op;
-    enum http_method method; /* HEAD stays HEAD: the bridge drops the body */
+    enum http_method method; /* HEAD where op->method is GET: the answer is the same, its body is not sent */
     const char *path;        /* raw, without the query */
     const char **params;     /* values parallel to op->parameters; NULL where absent without a fallback */
     const struct header *headers;

@@ -1,15 +1,15 @@
 -- What the engine itself runs beside the named query of an operation.
 
 -- name: enter :call
--- takes: grant session kid permission
+-- takes: grant, session, kid, permission
 SELECT enter(:grant::uuid, :session::uuid, :kid, :permission)
 
 -- name: idempotency_claim :call
--- takes: key fingerprint hours
+-- takes: key, fingerprint, hours
 SELECT c.status, c.version, c.location, c.body FROM idempotency_claim(:key, :fingerprint::bytea, :hours::int) c
 
 -- name: idempotency_store :call
--- takes: key fingerprint status version location body
+-- takes: key, fingerprint, status, version, location, body
 SELECT idempotency_store(:key, :fingerprint::bytea, :status::int, :version, :location, :body)
 
 -- name: seal_step :call
@@ -20,6 +20,5 @@ SELECT s.sealed, s.head_position, s.head_hash FROM seal_step(:most::int) s
 -- takes: hours
 SELECT housekeeping(:hours::int)
 
--- name: ready :call
--- takes:
-SELECT coalesce(max(m.version), 0) FROM migration m
+-- name: ping :call
+SELECT 1

@@ -1,0 +1,14 @@
+/* Who calls: the bearer token, the address, the rate limit. */
+#ifndef TIENDO_CALLER_H
+#define TIENDO_CALLER_H
+
+#include "handler.h"
+
+/* The caller's address: the peer's, or what a configured proxy says of it. Arena or borrowed. */
+const char *caller_address(const struct service *service, struct arena *a, const char *peer, const char *forwarded_for);
+/* Verifies the bearer token into *ret. 0; 1 when the exchange holds its 401, 403 or 503. */
+MUST_CHECK int caller_identify(struct exchange *x, struct identity *ret);
+/* Takes one request from the caller's bucket. 0; 1 when the exchange holds its 429. */
+MUST_CHECK int caller_limit(struct exchange *x);
+
+#endif

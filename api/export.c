@@ -1,0 +1,199 @@
+/* Collections as CSV or NDJSON: streamed row by row from one statement, so from one snapshot. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "csv.h"
+#include "lane.h"
+#include "listing.h"
+#include "log.h"
+#include "service.h"
+#include "trouble.h"
+
+#define SQL_MAX     (64U * 1024U)
+#define PIECE_BYTES (24U * 1024U) /* a piece is sent once it has grown to this */
+
+/* Outlives its exchange: freed when the last byte is sent or the caller has gone. */
+struct export {
+    struct db_conn *conn;
+    struct db_result *row; /* read ahead, to answer an early error as a problem */
+    bool csv, begun, ended;
+    const struct list_query *list;
+    char delimiter;
+    char trace_id[TRACE_ID_TEXT];
+};
+
+static void export_done(void *userdata)
+{
+    struct export *e = userdata;
+
+    db_result_free(e->row);
+    db_pool_give(e->conn);
+    free(e);
+}
+
+static void write_head(const struct export *e, struct buf *out)
+{
+    struct csv_writer w;
+
+    csv_writer_init(&w, out, e->delimiter);
+    csv_write_bom(&w);
+    for (int i = 0; i < db_cols(e->row); i++)
+        csv_write_cstr(&w, db_col_name(e->row, i));
+    csv_end(&w);
+}
+
+static void write_row(const struct export *e, const struct db_result *row, struct buf *out)
+{
+    struct csv_writer w;
+
+    if (!e->csv) {
+        buf_add(out, db_value(row, 0, 0), db_len(row, 0, 0));
+        buf_addc(out, '\n');
+        return;
+    }
+    csv_writer_init(&w, out, e->delimiter);
+    for (int i = 0; i < db_cols(row); i++)
+        csv_write(&w, db_is_null(row, 0, i) ? NULL : db_value(row, 0, i), db_len(row, 0, i));
+    csv_end(&w);
+}
+
+static int end(struct export *e)
+{
+    int r;
+
+    e->ended = true;
+    r = db_drain(e->conn, NULL);
+    e->conn = db_pool_give(e->conn);
+    return r;
+}
+
+/* A failure in mid-stream can only be told by cutting it: the log says why. */
+static int cut(const struct export *e, const struct db_result *row)
+{
+    struct db_error error = { .sqlstate = "" };
+
+    if (row != NULL)
+        db_error(row, &error);
+    log_error("export_cut", "trace_id=%s sqlstate=%s", e->trace_id, error.sqlstate);
+    return -EIO;
+}
+
+static int export_next(void *userdata, struct buf *out)
+{
+    struct export *e = userdata;
+    int r;
+
+    if (e->ended)
+        return 0;
+    if (e->csv && !e->begun)
+        write_head(e, out);
+    e->begun = true;
+    while (out->n < PIECE_BYTES) {
+        if (e->row == NULL) {
+            r = db_stream_next(e->conn, &e->row);
+            if (r <= 0)
+                return cut(e, NULL);
+        }
+        if (db_kind(e->row) == DB_ROW) {
+            write_row(e, e->row, out);
+        } else if (db_kind(e->row) == DB_ROWS) {
+            if (end(e) < 0)
+                return cut(e, NULL);
+            break;
+        } else {
+            return cut(e, e->row);
+        }
+        e->row = db_result_free(e->row);
+    }
+    return out->n > 0 ? 1 : 0;
+}
+
+static int compose(struct exchange *x, struct listing *listing, bool csv, struct buf *sql)
+{
+    const struct operation *op = x->op;
+
+    /* Everything, unless the caller named a limit. */
+    if (op->limit != NO_PARAMETER && x->params[op->limit] != op->parameters[op->limit].fallback)
+        listing->shape.limit = listing->limit;
+    buf_init(sql, SQL_MAX);
+    return shape_compose(x->arena, &listing->shape, csv ? SHAPE_CELLS : SHAPE_ITEMS, x->params, sql);
+}
+
+/* Up to the first row, so that what fails at once is still a problem. -EBADMSG and the error. */
+static int start(struct exchange *x, struct export *e, const struct statement *statement, struct db_result **ret_error)
+{
+    int r;
+
+    r = db_pool_take(x->service->slow, (unsigned)x->service->config->pool_wait_ms, &e->conn);
+    if (r < 0)
+        return r;
+    r = x->identity != NULL ? lane_enter(x, e->conn) : 0;
+    if (r == 0)
+        r = lane_send(e->conn, statement);
+    if (r == 0)
+        r = db_sync(e->conn);
+    if (r == 0 && x->identity != NULL) {
+        _cleanup_(db_result_freep) struct db_result *entered = NULL;
+
+        r = db_next(e->conn, &entered);
+        if (r > 0 && db_kind(entered) == DB_ERROR) {
+            *ret_error = TAKE_PTR(entered);
+            return -EBADMSG;
+        }
+    }
+    if (r >= 0)
+        r = db_stream_next(e->conn, &e->row);
+    if (r == 0)
+        return -EINVAL;
+    if (r > 0 && db_kind(e->row) != DB_ROW && db_kind(e->row) != DB_ROWS) {
+        *ret_error = TAKE_PTR(e->row);
+        return -EBADMSG;
+    }
+    return r < 0 ? r : 0;
+}
+
+static struct export *export_new(const struct exchange *x)
+{
+    struct export *e = calloc(1, sizeof(*e));
+    const char *delimiter = exchange_param(x, "delimiter");
+
+    if (e == NULL)
+        return NULL;
+    e->csv = x->produces->kind == MEDIA_CSV;
+    e->list = x->op->list;
+    if (delimiter == NULL || csv_delimiter_parse(delimiter, &e->delimiter) < 0)
+        e->delimiter = ',';
+    memcpy(e->trace_id, x->trace_id, sizeof(e->trace_id));
+    return e;
+}
+
+int export_run(struct exchange *x, struct listing *listing)
+{
+    _cleanup_(db_result_freep) struct db_result *error = NULL;
+    _cleanup_(buf_free) struct buf sql = { 0 };
+    struct statement statement;
+    struct export *e;
+    int r;
+
+    e = export_new(x);
+    if (e == NULL)
+        return -ENOMEM;
+    r = compose(x, listing, e->csv, &sql);
+    if (r == 0) {
+        statement = (struct statement){ .sql = buf_cstr(&sql), .n_values = listing->shape.n_values, .values = listing->shape.values };
+        r = start(x, e, &statement, &error);
+    }
+    if (r < 0) {
+        export_done(e);
+        if (r == -EBADMSG && error != NULL)
+            return trouble_answer(x, x->op->id, error);
+        return r;
+    }
+    x->reply.status = 200;
+    x->reply.type = e->csv ? "text/csv; charset=utf-8; header=present" : "application/x-ndjson";
+    if (e->csv)
+        reply_header(x, "Content-Disposition", arena_printf(x->arena, "attachment; filename=\"%s.csv\"", x->op->id));
+    x->reply.stream = (struct stream){ export_next, export_done, e };
+    return 0;
+}

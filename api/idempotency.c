@@ -1,0 +1,165 @@
+#include "idempotency.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "routes.h"
+#include "secret.h"
+#include "service.h"
+
+/* Stored instead of the status of an answer that is not kept. */
+#define NOT_KEPT "0"
+
+bool idempotency_applies(const struct exchange *x)
+{
+    uint16_t at = x->op->idempotency_key;
+
+    return x->identity != NULL && at != NO_PARAMETER && x->params[at] != NULL;
+}
+
+/* What makes two requests the same: method, path, parameters and body, as a bytea literal. */
+static const char *fingerprint_of(struct exchange *x)
+{
+    char hex[SECRET_SHA256_HEX];
+    _cleanup_(buf_free) struct buf b;
+
+    buf_init(&b, SIZE_MAX / 2);
+    buf_adds(&b, x->op->id);
+    for (size_t i = 0; i < x->op->n_parameters; i++) {
+        if (x->op->parameters[i].in == IN_HEADER || x->params[i] == NULL)
+            continue;
+        buf_addc(&b, '\n');
+        buf_adds(&b, x->op->parameters[i].name);
+        buf_addc(&b, '=');
+        buf_adds(&b, x->params[i]);
+    }
+    buf_addc(&b, '\0');
+    buf_add(&b, x->body.p, x->body.n);
+    if (b.failed)
+        return NULL;
+    secret_sha256_hex(b.p, b.n, hex);
+    return arena_printf(x->arena, "\\x%s", hex);
+}
+
+/* The next result, which must be rows: -EBADMSG hands an error out after the pipeline was ended. */
+static int take(struct db_conn *conn, struct db_result **ret, struct db_result **ret_error)
+{
+    _cleanup_(db_result_freep) struct db_result *result = NULL;
+    int r;
+
+    r = db_next(conn, &result);
+    if (r <= 0)
+        return r < 0 ? r : -EINVAL;
+    if (db_kind(result) != DB_ERROR) {
+        *ret = TAKE_PTR(result);
+        return 0;
+    }
+    *ret_error = TAKE_PTR(result);
+    r = db_sync(conn);
+    if (r == 0)
+        r = db_drain(conn, NULL);
+    return r < 0 && r != -EBADMSG ? r : -EBADMSG;
+}
+
+static int claim(struct exchange *x, struct db_conn *conn, const char *key, const char *fingerprint, struct db_result **ret_seen,
+    struct db_result **ret_error)
+{
+    _cleanup_(db_result_freep) struct db_result *entered = NULL;
+    const char *values[] = { key, fingerprint, NULL };
+    int r;
+
+    values[2] = arena_printf(x->arena, "%lld", (long long)x->service->config->idempotency_hours);
+    if (values[2] == NULL)
+        return -ENOMEM;
+    r = db_send(conn, query_idempotency_claim.index, values);
+    if (r == 0)
+        r = db_flush_request(conn);
+    if (r == 0)
+        r = take(conn, &entered, ret_error);
+    if (r < 0)
+        return r;
+    return take(conn, ret_seen, ret_error);
+}
+
+static const char *column(const struct db_result *rows, const char *name)
+{
+    int col = db_col(rows, name);
+
+    return col < 0 || db_is_null(rows, 0, col) ? NULL : db_value(rows, 0, col);
+}
+
+static int replay(struct exchange *x, struct db_conn *conn, struct db_result *seen, struct db_result **ret_error)
+{
+    const char *body = column(seen, "body");
+    int r;
+
+    r = db_sync(conn);
+    if (r == 0)
+        r = db_drain(conn, ret_error);
+    if (r < 0)
+        return r;
+    x->reply.status = (unsigned)strtoul(db_value(seen, 0, 0), NULL, 10);
+    x->reply.type = body != NULL ? "application/json" : NULL;
+    x->reply.body = str_from(body);
+    x->reply.version = column(seen, "version");
+    x->reply.location = column(seen, "location");
+    x->reply.result = seen;
+    reply_header(x, "Idempotency-Replayed", "true");
+    return 1;
+}
+
+/* Queues the record where there is a success to keep. 1 when it did. */
+static int queue_store(struct exchange *x, struct db_conn *conn, const char *key, const char *fingerprint, const struct db_result *rows)
+{
+    const char *status = column(rows, "status"), *body = column(rows, "body");
+    const char *values[] = { key, fingerprint, status != NULL ? status : "200", column(rows, "version"), column(rows, "location"), body };
+    int r;
+
+    if (db_rows(rows) == 0 || (status != NULL && status[0] != '2'))
+        return 0;
+    if (x->secret_answer || db_col(rows, "body") < 0) {
+        values[2] = NOT_KEPT;
+        values[5] = NULL;
+    }
+    r = db_send(conn, query_idempotency_store.index, values);
+    return r < 0 ? r : 1;
+}
+
+int idempotency_run(struct exchange *x, struct db_conn *conn, const struct named_query *query, const char *const *values,
+    struct db_result **ret_rows, struct db_result **ret_error)
+{
+    _cleanup_(db_result_freep) struct db_result *seen = NULL, *rows = NULL;
+    const char *key = x->params[x->op->idempotency_key], *fingerprint;
+    int r;
+
+    fingerprint = fingerprint_of(x);
+    if (fingerprint == NULL)
+        return -ENOMEM;
+    r = claim(x, conn, key, fingerprint, &seen, ret_error);
+    if (r < 0)
+        return r;
+    if (db_rows(seen) > 0) {
+        r = replay(x, conn, seen, ret_error);
+        if (r == 1)
+            seen = NULL;
+        return r;
+    }
+    r = db_send(conn, query->index, values);
+    if (r == 0)
+        r = db_flush_request(conn);
+    if (r == 0)
+        r = take(conn, &rows, ret_error);
+    if (r < 0)
+        return r;
+    r = queue_store(x, conn, key, fingerprint, rows);
+    if (r >= 0)
+        r = db_sync(conn);
+    if (r == 0)
+        r = db_drain(conn, ret_error);
+    if (r < 0)
+        return r;
+    *ret_rows = TAKE_PTR(rows);
+    return 0;
+}

@@ -1,0 +1,16 @@
+/* Idempotency-Key: a write and the record of its answer in one transaction. */
+#ifndef TIENDO_IDEMPOTENCY_H
+#define TIENDO_IDEMPOTENCY_H
+
+#include "handler.h"
+
+/* Whether this request brought a key that its operation takes. */
+bool idempotency_applies(const struct exchange *x);
+/*
+ * Goes on in a pipeline in which enter() is queued: claims the key, runs the query, stores its answer,
+ * commits. 0 and the rows; 1 when a stored answer was replayed; -EBADMSG and the error; negative errno.
+ */
+MUST_CHECK int idempotency_run(struct exchange *x, struct db_conn *conn, const struct named_query *query,
+    const char *const *values, struct db_result **ret_rows, struct db_result **ret_error);
+
+#endif

@@ -1,0 +1,199 @@
+/* One request's statements: [enter, query, Sync] sent together, their results read together. */
+#include "lane.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "idempotency.h"
+#include "routes.h"
+#include "service.h"
+#include "trouble.h"
+
+#define ATTEMPTS 2
+
+struct db_pool *lane_pool(const struct exchange *x)
+{
+    return x->op->lane == LANE_LONG ? x->service->slow : x->service->quick;
+}
+
+/*
+ * Strong comparison: a weak tag or one of another form equals no version. Tags of variants carry a
+ * suffix after a semicolon: "7;fields" names version 7 too.
+ */
+const char *lane_version(struct arena *a, const char *header)
+{
+    size_t n;
+
+    if (header == NULL)
+        return NULL;
+    while (*header == ' ')
+        header++;
+    if (strcmp(header, "*") == 0)
+        return "*";
+    n = header[0] == '"' ? strspn(header + 1, "0123456789") : 0;
+    if (n == 0 || n > 18 || (header[1 + n] != '"' && header[1 + n] != ';') || strchr(header + 1 + n, '"') == NULL ||
+        strchr(header + 1 + n, ',') != NULL)
+        return "-1";
+    return arena_strndup(a, header + 1, n);
+}
+
+static const char *source_value(struct exchange *x, const struct source *source)
+{
+    const struct operation *op = x->op;
+    const char *value;
+
+    switch (source->kind) {
+    case FROM_PARAMETER:
+        value = x->params[source->index];
+        return value != NULL && op->parameters[source->index].list ? parameter_array(x->arena, value) : value;
+    case FROM_BODY:
+        return x->json.text.p;
+    case FROM_NEW_ID:
+        return exchange_new_id(x);
+    case FROM_IF_MATCH:
+        return lane_version(x->arena, exchange_header(x, "If-Match"));
+    case FROM_IF_NONE_MATCH:
+        return lane_version(x->arena, exchange_header(x, "If-None-Match"));
+    case FROM_REQUEST_ID:
+        return x->trace_id;
+    }
+    return NULL;
+}
+
+const char **lane_values(struct exchange *x)
+{
+    size_t n = x->op->query->n_params;
+    const char **values;
+
+    values = arena_array(x->arena, n + 1, sizeof(*values));
+    if (values == NULL)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        values[i] = source_value(x, &x->op->sources[i]);
+    return arena_failed(x->arena) ? NULL : values;
+}
+
+int lane_enter(struct exchange *x, struct db_conn *conn)
+{
+    const char *const values[] = { x->identity->grant, x->identity->session, x->identity->kid, x->op->permission };
+
+    return db_send(conn, query_enter.index, values);
+}
+
+int lane_send(struct db_conn *conn, const struct statement *statement)
+{
+    if (statement->query != NULL)
+        return db_send(conn, statement->query->index, statement->values);
+    return db_send_shape(conn, statement->sql, (int)statement->n_values, statement->values);
+}
+
+/* One result; an error is handed out after the pipeline was read to its end: -EBADMSG. */
+static int take_result(struct db_conn *conn, struct db_result **ret, struct db_result **ret_error)
+{
+    _cleanup_(db_result_freep) struct db_result *result = NULL;
+    int r;
+
+    r = db_next(conn, &result);
+    if (r <= 0)
+        return r < 0 ? r : -EINVAL;
+    if (db_kind(result) != DB_ERROR) {
+        *ret = TAKE_PTR(result);
+        return 0;
+    }
+    *ret_error = TAKE_PTR(result);
+    r = db_drain(conn, NULL);
+    return r < 0 && r != -EBADMSG ? r : -EBADMSG;
+}
+
+static int read_results(struct exchange *x, struct db_conn *conn, size_t n, struct db_result **results, struct db_result **ret_error)
+{
+    int r = 0;
+
+    if (x->identity != NULL) {
+        _cleanup_(db_result_freep) struct db_result *entered = NULL;
+
+        r = take_result(conn, &entered, ret_error);
+    }
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = take_result(conn, &results[i], ret_error);
+    return r < 0 ? r : db_drain(conn, ret_error);
+}
+
+static int run_pipeline(struct exchange *x, struct db_conn *conn, const struct statement *statements, size_t n,
+    struct db_result **results, struct db_result **ret_error)
+{
+    int r = 0;
+
+    if (x->identity != NULL)
+        r = lane_enter(x, conn);
+    if (r == 0 && statements[0].query != NULL && idempotency_applies(x))
+        return idempotency_run(x, conn, statements[0].query, statements[0].values, &results[0], ret_error);
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = lane_send(conn, &statements[i]);
+    if (r == 0)
+        r = db_sync(conn);
+    return r < 0 ? r : read_results(x, conn, n, results, ret_error);
+}
+
+/* A read, or a write that the database cannot have kept. */
+static bool may_retry(const struct exchange *x, const struct db_conn *conn, int r, const struct db_result *error)
+{
+    if (r == -EBADMSG)
+        return error != NULL && trouble_transient(error);
+    return r == -ECONNRESET && (x->op->method == METHOD_GET || db_retryable(conn));
+}
+
+/* One lease. *ret_again says whether the same is worth another try. */
+static int run_once(struct exchange *x, const struct statement *statements, size_t n, struct db_result **results,
+    struct db_result **ret_error, bool *ret_again)
+{
+    _cleanup_(db_pool_givep) struct db_conn *conn = NULL;
+    int r;
+
+    r = db_pool_take(lane_pool(x), (unsigned)x->service->config->pool_wait_ms, &conn);
+    if (r < 0)
+        return r;
+    r = run_pipeline(x, conn, statements, n, results, ret_error);
+    if (r < 0)
+        *ret_again = may_retry(x, conn, r, *ret_error);
+    return r;
+}
+
+int lane_run(struct exchange *x, const struct statement *statements, size_t n, struct db_result **ret_results)
+{
+    for (unsigned attempt = 1;; attempt++) {
+        _cleanup_(db_result_freep) struct db_result *error = NULL;
+        struct db_result *results[LANE_STATEMENTS_MAX] = { NULL };
+        bool again = false;
+        int r;
+
+        r = run_once(x, statements, n, results, &error, &again);
+        if (r == 0) {
+            memcpy(ret_results, results, n * sizeof(*results));
+            return 0;
+        }
+        for (size_t i = 0; i < n; i++)
+            db_result_free(results[i]);
+        if (r > 0)
+            return r;
+        if (again && attempt < ATTEMPTS)
+            continue;
+        if (r == -EBADMSG && error != NULL)
+            trouble_answer(x, statements[0].query != NULL ? statements[0].query->name : x->op->id, error);
+        else
+            trouble_errno(x, r);
+        return 1;
+    }
+}
+
+int query_fetch(struct exchange *x, const struct named_query *query, const char *const *values, struct db_result **ret_rows)
+{
+    struct statement statement = { .query = query, .values = values };
+
+    if (values == NULL)
+        statement.values = lane_values(x);
+    if (statement.values == NULL)
+        return -ENOMEM;
+    return lane_run(x, &statement, 1, ret_rows);
+}
