@@ -233,18 +233,17 @@ static void load_line(struct load *l, const char *where, char *line)
     set(l, s, where, trim(equals + 1));
 }
 
-/* The whole file as text in the arena; NULL after a fault. */
+/* The whole file as text (owned); NULL after a fault. */
 static char *read_file(struct load *l, const char *name)
 {
-    char *text = arena_alloc(l->arena, FILE_MAX + 1);
-    FILE *f = fopen(name, "re");
+    _cleanup_(freep) char *text = malloc(FILE_MAX + 2);
+    FILE *f = text ? fopen(name, "re") : NULL;
     size_t n;
     bool broken;
 
-    if (!f || !text) {
-        fault(l, name, "%s", text ? strerror(errno) : "no memory");
-        if (f)
-            (void)fclose(f);
+    if (!f) {
+        l->no_memory |= !text;
+        fault(l, name, "%s", strerror(errno));
         return NULL;
     }
     n = fread(text, 1, FILE_MAX + 1, f);
@@ -255,15 +254,15 @@ static char *read_file(struct load *l, const char *name)
         return NULL;
     }
     text[n] = '\0';
-    return text;
+    return TAKE_PTR(text);
 }
 
 static void load_file(struct load *l, const char *name)
 {
-    char *line = read_file(l, name);
+    _cleanup_(freep) char *text = read_file(l, name);
     unsigned number = 0;
 
-    while (line && *line) {
+    for (char *line = text; line && *line;) {
         size_t n = strcspn(line, "\n");
         char *next = line + n + (line[n] == '\n');
         char where[256];

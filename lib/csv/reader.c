@@ -32,6 +32,7 @@ static const struct csv_fault faults[] = {
     { 0, "csv_header_duplicate", "Two columns of the header have the same name." },
     { 0, "csv_delimiter",
         "The header has one column and another delimiter in it: name the file's delimiter with delimiter=." },
+    { 0, "csv_sep_line", "The first line is Excel's sep=: take it out and name the delimiter with delimiter=." },
 };
 
 enum fault {
@@ -47,6 +48,7 @@ enum fault {
     HEADER_UNNAMED,
     HEADER_DUPLICATE,
     DELIMITER,
+    SEP_LINE,
     FINE = -1,
     NO_MEMORY = -2,
 };
@@ -213,15 +215,13 @@ static bool has_duplicates(const struct csv_reader *r)
     return false;
 }
 
-/* Does the only column look like several, or like Excel's "sep=;" line? */
+/* Does the only column look like several? */
 static bool wrong_delimiter(const struct csv_reader *r)
 {
     struct str only = r->name[0];
 
     if (r->columns != 1)
         return false;
-    if (only.n >= 4 && memcmp(only.p, "sep=", 4) == 0)
-        return true;
     return memchr(only.p, ',', only.n) || memchr(only.p, ';', only.n) || memchr(only.p, '\t', only.n);
 }
 
@@ -259,6 +259,8 @@ static int read_header(struct csv_reader *r, struct csv_fault *ret_fault)
         return -ENOMEM;
     if (f != FINE)
         return set_fault(ret_fault, f, line);
+    if (r->name[0].n >= 4 && memcmp(r->name[0].p, "sep=", 4) == 0)
+        return set_fault(ret_fault, SEP_LINE, line);
     if (wrong_delimiter(r))
         return set_fault(ret_fault, DELIMITER, line);
     for (size_t i = 0; i < r->columns; i++)

@@ -5,7 +5,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-static inline int run_tests(const char *name, const TTest *const *tests, size_t n)
+static inline int run_tests(const char *name, SFun set_up, SFun tear_down, const TTest *const *tests, size_t n)
 {
     Suite *suite = suite_create(name);
     TCase *all = tcase_create(name);
@@ -14,6 +14,7 @@ static inline int run_tests(const char *name, const TTest *const *tests, size_t 
 
     for (size_t i = 0; i < n; i++)
         tcase_add_test(all, tests[i]);
+    tcase_add_checked_fixture(all, set_up, tear_down);
     tcase_set_timeout(all, 60);
     suite_add_tcase(suite, all);
     runner = srunner_create(suite);
@@ -24,11 +25,14 @@ static inline int run_tests(const char *name, const TTest *const *tests, size_t 
 }
 
 /* RUN_TESTS("name", first_test, second_test, …) is the program's main. */
-#define RUN_TESTS(name, ...) \
+#define RUN_TESTS(name, ...) RUN_TESTS_WITH(name, NULL, NULL, __VA_ARGS__)
+
+/* The same with a function before and one after each test. */
+#define RUN_TESTS_WITH(name, set_up, tear_down, ...) \
     int main(void) \
     { \
         const TTest *const tests[] = { __VA_ARGS__ }; \
-        return run_tests(name, tests, sizeof(tests) / sizeof(tests[0])); \
+        return run_tests(name, set_up, tear_down, tests, sizeof(tests) / sizeof(tests[0])); \
     }
 
 #endif

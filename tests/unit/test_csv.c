@@ -91,7 +91,8 @@ START_TEST(refuses_headers)
         { STR("\na,b,a\n"), ',', "csv_header_duplicate", 2 },
         { STR("a;b;c\n1;2;3\n"), ',', "csv_delimiter", 1 },
         { STR("a\tb\n"), ';', "csv_delimiter", 1 },
-        { STR("sep=;\na;b\n"), ';', "csv_delimiter", 1 },
+        { STR("sep=;\na;b\n"), ';', "csv_sep_line", 1 },
+        { STR("sep=;\na;b\n"), ',', "csv_sep_line", 1 },
         { STR("a,b\n1,\xff\n"), ',', "csv_encoding", 1 },
         { STR("a,b\n1,\0\n"), ',', "csv_encoding", 1 },
         { STR("\xff\xfe"

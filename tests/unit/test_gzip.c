@@ -64,12 +64,12 @@ START_TEST(a_bomb_stops_at_the_maximum)
     memset(zeros.p, 0, 10000000);
     ck_assert_int_eq(gzip_deflate(zeros.p, 10000000, 9, &packed), 0);
     buf_adds(&out, "kept");
-    ck_assert_int_eq(gzip_inflate(packed.p, packed.n, 9999999, &out), -EFBIG);
     ck_assert_int_eq(gzip_inflate(packed.p, packed.n, 1000, &out), -EFBIG);
+    ck_assert_uint_lt(out.cap, 10000);
+    ck_assert_int_eq(gzip_inflate(packed.p, packed.n, 9999999, &out), -EFBIG);
     ck_assert_int_eq(gzip_inflate(packed.p, packed.n, 0, &out), -EFBIG);
     ck_assert_str_eq(out.p, "kept");
     ck_assert(!out.failed);
-    ck_assert_uint_lt(out.cap, 1 << 24);
     ck_assert_int_eq(gzip_inflate(packed.p, packed.n, 10000000, &out), 0);
     ck_assert_uint_eq(out.n, 10000004);
 }
