@@ -309,6 +309,11 @@ static void load_variable(struct load *l, const char *variable)
     set(l, s, where, variable + n + 1);
 }
 
+static bool is_set(const char *text)
+{
+    return text && text[0];
+}
+
 /* What no single row can say. */
 static void check_together(struct load *l)
 {
@@ -316,7 +321,7 @@ static void check_together(struct load *l)
 
     if (c->metrics_port && c->metrics_port == c->port)
         fault(l, "metrics_port", "must differ from port");
-    if (c->key_file[0] && c->master_key[0])
+    if (is_set(c->key_file) && is_set(c->master_key))
         fault(l, "key_file", "and master_key are both set; one is enough");
     if (c->max_inflated_bytes < c->max_import_bytes)
         fault(l, "max_inflated_bytes", "must not be less than max_import_bytes");
