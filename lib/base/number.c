@@ -45,7 +45,7 @@ static int take_exponent(const char *p, const char *end, int *ret)
 static int take_apart(const char *p, size_t n, struct parts *ret)
 {
     const char *end = p + n;
-    struct parts t = { 0 };
+    struct parts t = { .fraction = "" };
     int r;
 
     if (p < end && *p == '-') {

@@ -264,7 +264,7 @@ END_TEST
 
 START_TEST(a_full_arena_is_told)
 {
-    _cleanup_(arena_freep) struct arena *small = arena_new(300);
+    _cleanup_(arena_freep) struct arena *small = arena_new(64);
     char *none[] = { NULL };
     struct config c;
 
