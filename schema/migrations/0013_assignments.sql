@@ -59,7 +59,7 @@ CREATE POLICY service_read ON assignment_unit FOR SELECT TO tiendo_service USING
   OR ((SELECT limited_programmes()) IS NOT NULL
       AND in_limited(programme_id, scope_key, (SELECT limited_programmes()), (SELECT limited_scopes()))));
 GRANT SELECT, INSERT ON assignment TO tiendo_service;
-GRANT UPDATE (validity, version, updated_at) ON assignment TO tiendo_service;
+GRANT UPDATE (entered_by, source, client_id, validity, version, updated_at) ON assignment TO tiendo_service;
 GRANT SELECT ON assignment_unit TO tiendo_service;
 
 -- Writers of assignments take the lock alone; makers of units and writers of values share it. So a unit made, or a
@@ -118,12 +118,15 @@ BEGIN
       LATERAL unnest(part.days) d(validity)
   ), gone AS (
     DELETE FROM assignment_unit u WHERE u.indicator_id = p_indicator AND u.scope_key >= low AND u.scope_key < high
-      AND NOT EXISTS (SELECT FROM wanted w WHERE w.assignment_id = u.assignment_id AND w.organization_id = u.organization_id
-        AND w.validity = u.validity AND w.counted = u.counted)
+      AND NOT EXISTS (SELECT FROM wanted w WHERE w.organization_id = u.organization_id AND w.assignment_id = u.assignment_id
+        AND w.validity = u.validity AND w.counted = u.counted AND w.entered_by = u.entered_by
+        AND (w.source, w.client_id) IS NOT DISTINCT FROM (u.source, u.client_id))
   )
   INSERT INTO assignment_unit
   SELECT w.* FROM wanted w WHERE NOT EXISTS (SELECT FROM assignment_unit u WHERE u.indicator_id = p_indicator
-    AND u.organization_id = w.organization_id AND u.assignment_id = w.assignment_id AND u.validity = w.validity AND u.counted = w.counted);
+    AND w.organization_id = u.organization_id AND w.assignment_id = u.assignment_id
+    AND w.validity = u.validity AND w.counted = u.counted AND w.entered_by = u.entered_by
+    AND (w.source, w.client_id) IS NOT DISTINCT FROM (u.source, u.client_id));
   UPDATE value v SET counted = NOT v.counted
   FROM period p
   WHERE v.indicator_id = p_indicator AND v.scope_key >= low AND v.scope_key < high AND p.id = v.period_id
@@ -225,13 +228,14 @@ BEGIN
   RETURN QUERY SELECT 201, made.version::text, '/v1/indicators/' || i.id || '/assignments/' || made.id, body_out;
 END $$;
 
--- An assignment changes in nothing but the days it holds for.
+-- Ends an assignment, or changes by whom and from which source its values come.
 CREATE FUNCTION assignment_update(ref text, assignment_ref text, patch jsonb, if_match text, request_id text)
   RETURNS TABLE (status int, version text, location text, body_out text) LANGUAGE plpgsql AS $$
 DECLARE
   a assignment;
   was jsonb;
-  starts date; ends date;
+  client uuid := client_in_area(patch ->> 'client');
+  ends date;
 BEGIN
   SELECT * INTO a FROM assignment x WHERE is_uuid(assignment_ref) AND x.id = assignment_ref::uuid AND x.indicator_id = indicator_id(ref);
   IF NOT FOUND THEN PERFORM fail(404, 'not_found'); END IF;
@@ -239,12 +243,19 @@ BEGIN
   IF NOT may_write(a.programme_id, a.scope_key) THEN
     PERFORM fail(403, 'forbidden', NULL, format('%s lies outside of what you define.', a.unit_code));
   END IF;
-  starts := CASE WHEN patch ? 'valid_from' THEN (patch ->> 'valid_from')::date ELSE lower(a.validity) END;
   ends := CASE WHEN patch ? 'valid_to' THEN (patch ->> 'valid_to')::date ELSE upper(a.validity) - 1 END;
-  PERFORM refuse(CASE WHEN ends < starts THEN fault('#/valid_to', 'ends_before_start', 'it would end before it starts') END);
+  IF NOT patch ? 'client' THEN
+    client := CASE WHEN patch ->> 'source' IN ('any', 'hand') THEN NULL ELSE a.client_id END;
+  END IF;
+  PERFORM refuse(
+    CASE WHEN patch ->> 'client' IS NOT NULL AND client IS NULL THEN fault('#/client', 'unknown_reference', 'no such client') END,
+    CASE WHEN (coalesce(patch ->> 'source', a.source) = 'client') <> (client IS NOT NULL)
+      THEN fault('#/client', 'required', 'a client is named where, and only where, the source is a client') END,
+    CASE WHEN ends < lower(a.validity) THEN fault('#/valid_to', 'ends_before_start', 'it would end before it starts') END);
   IF if_match IS NULL THEN PERFORM fail(428, 'precondition_required'); END IF;
   was := assignment_json(a)::jsonb;
-  UPDATE assignment x SET validity = daterange(starts, ends, '[]'), version = x.version + 1, updated_at = clock_now()
+  UPDATE assignment x SET validity = daterange(lower(a.validity), ends, '[]'), source = coalesce(patch ->> 'source', x.source),
+    entered_by = coalesce(patch ->> 'entered_by', x.entered_by), client_id = client, version = x.version + 1, updated_at = clock_now()
   WHERE x.id = a.id AND (if_match = '*' OR x.version::text = if_match)
   RETURNING * INTO a;
   IF NOT FOUND THEN PERFORM fail(412, 'version_conflict'); END IF;

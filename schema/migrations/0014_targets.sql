@@ -42,7 +42,7 @@ CREATE INDEX target_key ON target (indicator_id, scope_key, id);
 
 DO $do$ BEGIN PERFORM protect_definition('target', 'programme_id', 'indicators:write'); END $do$;
 GRANT SELECT, INSERT ON target TO tiendo_service;
-GRANT UPDATE (starts_on, baseline, baseline_on, comparator, value, stretch, upper, maintain, due_on, note, version, updated_at)
+GRANT UPDATE (starts_on, baseline, baseline_on, value, stretch, upper, maintain, due_on, note, version, updated_at)
   ON target TO tiendo_service;
 
 CREATE FUNCTION target_place() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
@@ -101,24 +101,21 @@ END $$;
 CREATE FUNCTION target_update(ref text, target_ref text, patch jsonb, if_match text, request_id text)
   RETURNS TABLE (status int, version text, location text, body_out text) LANGUAGE plpgsql AS $$
 DECLARE
-  i indicator;
   t target;
   was jsonb;
 BEGIN
   SELECT * INTO t FROM target x WHERE is_uuid(target_ref) AND x.id = target_ref::uuid AND x.indicator_id = indicator_id(ref);
   IF NOT FOUND THEN PERFORM fail(404, 'not_found'); END IF;
-  i := indicator_to_define(ref);
+  PERFORM indicator_to_define(ref);
   IF NOT may_write(t.programme_id, t.scope_key) THEN
     PERFORM fail(403, 'forbidden', NULL, format('%s lies outside of what you define.', t.organization_code));
   END IF;
-  PERFORM refuse(CASE WHEN patch ? 'comparator' THEN target_faults(i, patch) END);
   IF if_match IS NULL THEN PERFORM fail(428, 'precondition_required'); END IF;
   was := target_json(t)::jsonb;
   UPDATE target x SET
     starts_on = CASE WHEN patch ? 'starts_on' THEN (patch ->> 'starts_on')::date ELSE x.starts_on END,
     baseline = CASE WHEN patch ? 'baseline' THEN trim_scale((patch ->> 'baseline')::numeric) ELSE x.baseline END,
     baseline_on = CASE WHEN patch ? 'baseline_on' THEN (patch ->> 'baseline_on')::date ELSE x.baseline_on END,
-    comparator = CASE WHEN patch ? 'comparator' THEN patch ->> 'comparator' ELSE x.comparator END,
     value = CASE WHEN patch ? 'value' THEN trim_scale((patch ->> 'value')::numeric) ELSE x.value END,
     stretch = CASE WHEN patch ? 'stretch' THEN trim_scale((patch ->> 'stretch')::numeric) ELSE x.stretch END,
     upper = CASE WHEN patch ? 'upper' THEN trim_scale((patch ->> 'upper')::numeric) ELSE x.upper END,

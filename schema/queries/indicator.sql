@@ -6,7 +6,7 @@ FROM indicator i WHERE i.id = (SELECT indicator_id(:indicator))
 
 -- name: indicator_create :one
 SELECT c.status, c.version, c.location, c.body_out AS body
-FROM indicator_create(:new_id, :body::jsonb, :request_id) c
+FROM indicator_create(:new_id::uuid, :body::jsonb, :request_id) c
 
 -- name: indicator_update :one
 SELECT u.status, u.version, u.body_out AS body
@@ -23,9 +23,10 @@ FROM indicator_update(:indicator, :body::jsonb, :if_match, :request_id) u
 -- filter pillar: i.pillar = $
 -- filter kind: i.kind = $
 -- filter kind[in]: i.kind = ANY($::text[])
+-- filter name[contains]: strpos(i.name, $) > 0
 -- filter frequency: i.frequency = $
 -- filter q: strpos(i.search, fold($)) > 0
 SELECT i.id, i.code, (SELECT p.code FROM programme p WHERE p.id = i.programme_id) AS programme, i.pillar, i.name, i.unit, i.kind,
-  i.direction, i.aggregation, i.time_aggregation, i.frequency, i.categories, i.source_required, i.version
+  i.direction, i.aggregation, i.time_aggregation, i.frequency, i.source_required, i.version
 FROM indicator i
 WHERE true

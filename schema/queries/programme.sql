@@ -6,7 +6,7 @@ FROM programme p WHERE p.id = (SELECT programme_id(:programme))
 
 -- name: programme_create :one
 SELECT c.status, c.version, c.location, c.body_out AS body
-FROM programme_create(:new_id, :body::jsonb, :request_id) c
+FROM programme_create(:new_id::uuid, :body::jsonb, :request_id) c
 
 -- name: programme_update :one
 SELECT u.status, u.version, u.body_out AS body
