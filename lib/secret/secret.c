@@ -47,11 +47,6 @@ int secret_password_verify(const char *hash, const char *password, size_t n)
     return known && fits ? 0 : -EACCES;
 }
 
-bool secret_password_stale(const char *hash)
-{
-    return crypto_pwhash_str_needs_rehash(hash, password_passes, password_memory) != 0;
-}
-
 void secret_random(void *p, size_t n)
 {
     randombytes_buf(p, n);
@@ -113,6 +108,20 @@ int secret_base64url_decode(const char *p, size_t n, void *ret, size_t max, size
     if (n / 4 * 3 + n % 4 * 3 / 4 > max)
         return -EOVERFLOW;
     if (sodium_base642bin(ret, max, p, n, NULL, &size, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+        return -EBADMSG;
+    *ret_n = size;
+    return 0;
+}
+
+int secret_base64_decode(const char *p, size_t n, void *ret, size_t max, size_t *ret_n)
+{
+    size_t size;
+
+    if (n % 4 != 0)
+        return -EBADMSG;
+    if (n / 4 * 3 > max + 2)
+        return -EOVERFLOW;
+    if (sodium_base642bin(ret, max, p, n, NULL, &size, NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
         return -EBADMSG;
     *ret_n = size;
     return 0;

@@ -33,8 +33,6 @@ int secret_password_hash(const char *password, size_t n, char ret_hash[SECRET_HA
  * costs the same as a known one and is always -EACCES.
  */
 int secret_password_verify(const char *hash, const char *password, size_t n);
-/* True when the hash was made with weaker parameters than today's. */
-bool secret_password_stale(const char *hash);
 
 void secret_random(void *p, size_t n);
 /* 256 random bits as base64url. */
@@ -76,5 +74,7 @@ void secret_base64url_encode(const void *p, size_t n, char *ret);
  * -EOVERFLOW when more than max bytes would come out.
  */
 int secret_base64url_decode(const char *p, size_t n, void *ret, size_t max, size_t *ret_n);
+/* The same for plain base64 with its padding, as HTTP's Basic credentials have it. */
+int secret_base64_decode(const char *p, size_t n, void *ret, size_t max, size_t *ret_n);
 
 #endif

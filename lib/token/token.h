@@ -76,8 +76,8 @@ int token_verifier_set_keys(struct token_verifier *verifier, const char *const *
 int token_verifier_jwks(struct token_verifier *verifier, char **ret_json);
 
 /*
- * 0 and who calls; -EBADMSG: no token of ours by its form; -EKEYREJECTED: forged, not yet valid, or meant
- * for others; -EKEYEXPIRED; -ENOKEY: unknown kid; -ENOMEM. All but the last are answered 401.
+ * 0 and who calls. Answered 401: -EBADMSG (no token of ours by its form), -EKEYREJECTED (forged, not yet valid, or
+ * meant for others), -EKEYEXPIRED, -ENOKEY (unknown kid). Answered 503: -EAGAIN (the keys could not be loaded), -ENOMEM.
  */
 int token_verify(struct token_verifier *verifier, const char *p, size_t n, struct identity *ret_identity);
 

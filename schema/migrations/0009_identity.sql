@@ -250,14 +250,14 @@ BEGIN
     PERFORM organization_spell(unit, p -> 'former');
     PERFORM journal('create', 'organization', unit.id, unit.version, unit.scope_key, NULL,
       to_jsonb(unit) - 'search' - 'scope_key');
-    made := made || 'organization';
+    made := array_append(made, 'organization');
   END IF;
   SELECT * INTO a FROM account x WHERE x.username = p ->> 'username';
   IF NOT FOUND THEN
     INSERT INTO account (id, organization_id, username, display_name, password_hash)
     VALUES (account, unit.id, p ->> 'username', p ->> 'display_name', p_password_hash) RETURNING * INTO a;
     PERFORM journal('create', 'account', a.id, a.version, a.scope_key, NULL, account_image(a));
-    made := made || 'account';
+    made := array_append(made, 'account');
   END IF;
   IF NOT EXISTS (SELECT FROM access_grant g WHERE g.account_id = a.id AND g.organization_id = unit.id
       AND g.role = 'administrator' AND grant_holds(g)) THEN
@@ -266,7 +266,7 @@ BEGIN
     END IF;
     INSERT INTO access_grant (id, account_id, organization_id, role, valid_from)
     VALUES (grant_row, a.id, unit.id, 'administrator', today());
-    made := made || 'grant';
+    made := array_append(made, 'grant');
   END IF;
   RETURN made;
 END $$;

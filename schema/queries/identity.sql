@@ -6,8 +6,9 @@ SELECT l.account_id, l.password_hash, l.wait_s FROM login_begin(:username, :addr
 
 -- name: login_finish :call
 -- takes: username, address, account, grant, session, refresh, refresh_s
-SELECT l.result, l.grant_id, l.scope, l.grants
-FROM login_finish(:username, :address, :account::uuid, :grant::uuid, :session::uuid, :refresh::bytea, :refresh_s::int) l
+SELECT l.result, l.grant_id, l.scope, l.grants, k.kid, k.sealed
+FROM login_finish(:username, :address, :account::uuid, :grant::uuid, :session::uuid, :refresh::bytea, :refresh_s::int) l,
+  signing_key_active() k
 
 -- name: client_check :call
 -- takes: client, secret
@@ -15,13 +16,15 @@ SELECT client_check(:client, :secret::bytea) AS client_id
 
 -- name: client_session :call
 -- takes: client, secret, session, asked, access_s
-SELECT s.result, s.grant_id, s.subject, s.scope
-FROM client_session(:client, :secret::bytea, :session::uuid, string_to_array(:asked, ' '), :access_s::int) s
+SELECT s.result, s.grant_id, s.subject, s.scope, k.kid, k.sealed
+FROM client_session(:client, :secret::bytea, :session::uuid, string_to_array(:asked, ' '), :access_s::int) s,
+  signing_key_active() k
 
 -- name: refresh_use :call
 -- takes: old, new, refresh_s, client, asked
-SELECT u.result, u.session_id, u.grant_id, u.subject, u.scope
-FROM refresh_use(:old::bytea, :new::bytea, :refresh_s::int, :client::uuid, string_to_array(:asked, ' ')) u
+SELECT u.result, u.session_id, u.grant_id, u.subject, u.scope, k.kid, k.sealed
+FROM refresh_use(:old::bytea, :new::bytea, :refresh_s::int, :client::uuid, string_to_array(:asked, ' ')) u,
+  signing_key_active() k
 
 -- name: session_end :call
 -- takes: session, refresh, client
@@ -30,10 +33,6 @@ SELECT session_end(:session::uuid, :refresh::bytea, :client::uuid)
 -- name: signing_keys :call
 -- takes:
 SELECT k.kid, k.public_jwk FROM signing_keys() k
-
--- name: signing_key_active :call
--- takes:
-SELECT k.kid, k.sealed FROM signing_key_active() k WHERE k.kid IS NOT NULL
 
 -- Nothing but enter(): asks whether the operation is permitted at all, before work that costs. No success to keep.
 -- name: permitted :call

@@ -1,0 +1,19 @@
+/* POST /v1/clients: the secret is made here, shown once, and kept as its digest (it is random: no slow hash is needed). */
+#include <string.h>
+
+#include "issue.h"
+#include "routes.h"
+#include "staff.h"
+
+int handle_client_create(struct exchange *x)
+{
+    char secret[SECRET_TOKEN_CHARS], hash[2 + SECRET_SHA256_HEX];
+    const char *const values[] = { exchange_new_id(x), x->json.text.p, hash, x->trace_id };
+    int r;
+
+    secret_token(secret);
+    secret_literal(secret, strlen(secret), hash);
+    r = staff_create(x, &query_client_create, values, "client_secret", secret);
+    secret_wipe(secret, sizeof(secret));
+    return r;
+}
