@@ -29,6 +29,6 @@ build_release() {
 }
 
 build_release_now() {
-  build_configure "$1" --buildtype=release -Db_lto=true -Dwarning_level=1
+  build_configure "$1" --buildtype=release -Db_lto=true
   owned ninja -C "$1" tiendo
 }
