@@ -77,7 +77,7 @@ def depfile(options):
     inputs += [str(path) for folder in folders for path in sorted(Path(folder).glob("*.sql"))]
     inputs += [str(path) for path in called_from_c(options.sources)[1]]
     inputs += [str(path) for path in sorted(Path(__file__).parent.glob("generator/*.py"))] + [__file__]
-    return f"{options.source}: " + " ".join(i.replace(" ", "\\ ") for i in inputs) + "\n"
+    return f"{options.source}: " + " ".join(str(i).replace(" ", "\\ ") for i in inputs) + "\n"
 
 
 def main():

@@ -15,7 +15,7 @@ Statuses an operation must list, because the service can always give them:
 
 import re
 
-from .document import ENGINE_PARAMETERS
+from .document import CSV_PARAMETERS, ENGINE_PARAMETERS
 
 PERMISSION = re.compile(r"^[a-z]+:(read|write)$")
 LANES = {"none", "quick", "long"}
@@ -249,9 +249,11 @@ class Binding:
         return names
 
     def unused(self, o, query, taken):
+        engine = set(ENGINE_PARAMETERS) if query.kind == "list" else set()
+        if any("text/csv" in r.get("content", {}) for r in successes(o).values()):
+            engine |= set(CSV_PARAMETERS)
         for i, p in enumerate(o.parameters):
-            engine = p.name in ENGINE_PARAMETERS and (p.place == "header" or query.kind == "list")
-            if i not in taken and not engine and p.place != "header":
+            if i not in taken and p.place != "header" and p.name not in engine:
                 self.report.add(self.document.name, o.where, f"{p.place} parameter {p.name!r} is used by nothing in "
                                 f"query {query.name}")
         if o.parameter("If-Match") is not None and "if_match" not in query.params:

@@ -9,6 +9,7 @@ from .report import Stop
 
 METHODS = ["get", "head", "post", "put", "patch", "delete", "options"]
 ENGINE_PARAMETERS = ["limit", "cursor", "sort", "fields", "embed", "If-Match", "If-None-Match", "Idempotency-Key", "Prefer"]
+CSV_PARAMETERS = ["delimiter", "decimal", "date_format"]  # how a list is written as CSV
 
 
 class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):

@@ -48,7 +48,7 @@ static void add_place(struct buf *b, const struct json_place *place)
 
 const char *json_pointer(struct arena *a, const struct json_place *place)
 {
-    _cleanup_(buf_free) struct buf b;
+    _cleanup_(buf_free) struct buf b = { 0 };
     char *text;
 
     buf_init(&b, 4096);

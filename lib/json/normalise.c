@@ -118,7 +118,7 @@ static int compose(struct arena *a, struct str text, struct buf *b)
 
 int json_text_normalise(struct arena *a, const char *p, size_t n, struct str *ret)
 {
-    _cleanup_(buf_free) struct buf b;
+    _cleanup_(buf_free) struct buf b = { 0 };
     struct str text = { p, n };
     char *copy;
     int r;

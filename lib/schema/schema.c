@@ -58,14 +58,19 @@ void type_fault(const struct schema *s, const struct spot *at, struct faults *f)
 
 static int compare_value(const void *key, const void *row)
 {
-    return strcmp(key, *(const char *const *)row);
+    const struct str *text = key;
+    const char *value = *(const char *const *)row;
+    int r = strncmp(text->p, value, text->n);
+
+    return r != 0 ? r : value[text->n] == '\0' ? 0 : -1;
 }
 
 static void check_enum(const struct schema *s, const char *p, size_t n, const struct spot *at, struct faults *f)
 {
-    _cleanup_(buf_free) struct buf list;
+    _cleanup_(buf_free) struct buf list = { 0 };
+    const struct str text = { p, n };
 
-    if (strlen(p) == n && bsearch(p, s->values, s->n_values, sizeof(*s->values), compare_value))
+    if (!memchr(p, '\0', n) && bsearch(&text, s->values, s->n_values, sizeof(*s->values), compare_value))
         return;
     buf_init(&list, 600);
     for (size_t i = 0; i < s->n_values; i++) {
