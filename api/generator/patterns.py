@@ -4,6 +4,7 @@ A pattern of the contract becomes a deterministic automaton, so that matching is
 and without a lock. The subset: literals, classes, groups, alternatives, ?, *, +, {m,n}, ^ at the very start and $ at the
 very end. A dot or a negated class takes any one character outside ASCII, in whole UTF-8 sequences."""
 
+import re
 from re import _constants as c
 from re import _parser as parser
 
@@ -142,9 +143,12 @@ class Nfa:
 def build(text):
     """The automaton of a pattern: (classes, rows, accepts); state 0 is dead, 1 the start."""
     try:
-        nodes = list(parser.parse(text))
+        tree = parser.parse(text)
+        nodes = list(tree)
     except Exception as error:
         raise Unsupported(f"is no regular expression ({error})") from None
+    if tree.state.flags & ~re.UNICODE:
+        raise Unsupported("sets flags")
     nfa = Nfa()
     first = start = nfa.state()
     if nodes and nodes[0] == (c.AT, c.AT_BEGINNING):
