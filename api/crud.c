@@ -1,7 +1,5 @@
 /* Operations that are one named query: its row is the answer. */
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "handler.h"
 
@@ -12,29 +10,6 @@ static const char *text_of(const struct db_result *rows, const char *name)
     return col < 0 || db_is_null(rows, 0, col) ? NULL : db_value(rows, 0, col);
 }
 
-/* If-None-Match on a read: weak comparison with the tag this answer would carry. */
-static bool unchanged(const struct exchange *x)
-{
-    const char *p = exchange_header(x, "If-None-Match");
-    size_t n;
-
-    if (x->op->method != METHOD_GET || p == NULL || x->reply.version == NULL)
-        return false;
-    if (strcmp(p, "*") == 0)
-        return true;
-    n = strlen(x->reply.version);
-    for (const char *quote = strchr(p, '"'); quote != NULL; quote = strchr(quote + 1, '"')) {
-        const char *end = strchr(quote + 1, '"');
-
-        if (end == NULL)
-            return false;
-        if ((size_t)(end - quote - 1) == n && memcmp(quote + 1, x->reply.version, n) == 0)
-            return true;
-        quote = end;
-    }
-    return false;
-}
-
 static int answer_row(struct exchange *x, struct db_result *rows)
 {
     const char *status = text_of(rows, "status");
@@ -43,10 +18,8 @@ static int answer_row(struct exchange *x, struct db_result *rows)
     x->reply.result = rows;
     x->reply.version = text_of(rows, "version");
     x->reply.location = text_of(rows, "location");
-    if (unchanged(x)) {
-        x->reply.status = 304;
+    if (reply_unchanged(x))
         return 0;
-    }
     x->reply.status = status != NULL ? (unsigned)strtoul(status, NULL, 10) : 200;
     if (body >= 0 && !db_is_null(rows, 0, body)) {
         x->reply.type = "application/json";

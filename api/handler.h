@@ -17,6 +17,7 @@
 #include "header.h"
 #include "json.h"
 #include "problem.h"
+#include "routes.h" /* declares every handler */
 #include "text.h"
 #include "token.h"
 #include "util.h"
@@ -86,6 +87,8 @@ int reply_text(struct exchange *x, unsigned status, struct str json);
 MUST_CHECK int reply_json(struct exchange *x, unsigned status, json_t *value);
 /* 204. Always 0. */
 int reply_none(struct exchange *x);
+/* With reply.version set on a read: answers 304 when the caller has it already. */
+bool reply_unchanged(struct exchange *x);
 
 /* Answers with a problem and the faults collected so far. Always 0, so that a handler returns it. */
 int fail(struct exchange *x, enum problem_code code);
@@ -106,9 +109,5 @@ MUST_CHECK int query_fetch(struct exchange *x, const struct named_query *query, 
                            struct db_result **ret_rows);
 /* query_fetch, and the answer made of its row: columns status, version, location, body. No row is 404. */
 MUST_CHECK int query_reply(struct exchange *x, const struct named_query *query, const char *const *values);
-
-/* The handlers of operations without one of their own. */
-int handle_query(struct exchange *x);
-int handle_list(struct exchange *x);
 
 #endif

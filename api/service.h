@@ -19,6 +19,7 @@ struct service {
     const struct config *config;
     struct db_pool *quick, *slow; /* the lanes; slow is LANE_LONG's */
     struct token_verifier *verifier;
+    char issuer[512];             /* of our tokens */
     struct secret_key master;     /* seals signing keys; all else that is keyed derives from it */
     struct secret_key cursor_key;
     struct arena_pool *arenas;

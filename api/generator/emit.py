@@ -201,16 +201,17 @@ class Emitter:
 
     # -- files ------------------------------------------------------------------------------------------------------
 
+    def handlers(self):
+        return sorted({o.handler for o in self.operations if o.handler}
+                      | {"list" if self.bindings[o.id][0].kind == "list" else "query"
+                         for o in self.operations if not o.handler})
+
     def source(self):
         for o in self.operations:
             for _, body in o.bodies:
                 self.schemas.table(body["schema"], o.where)
             self.parameter_rows(o)
-        handlers = sorted({o.handler for o in self.operations if o.handler}
-                          | {"list" if self.bindings[o.id][0].kind == "list" else "query"
-                             for o in self.operations if not o.handler})
         head = [NOTE + '#include "contract.h"\n#include "routes.h"\n']
-        head += [f"int handle_{name}(struct exchange *x);" for name in handlers]
         self.out = head + [self.schemas.emit()]
         self.query_tables()
         rows = [self.operation_tables(o) for o in self.operations]
@@ -233,6 +234,7 @@ class Emitter:
     def header(self):
         ids = "".join(f"    OP_{o.id},\n" for o in self.operations)
         queries = "".join(f"extern const struct named_query query_{q.name};\n" for q in self.queries)
+        queries += "\n" + "".join(f"int handle_{name}(struct exchange *x);\n" for name in self.handlers())
         return (NOTE + '#pragma once\n\n#include "contract.h"\n\nenum operation_id {\n' + ids + "    N_OPERATIONS,\n};\n\n"
                 + queries)
 

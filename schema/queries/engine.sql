@@ -19,6 +19,3 @@ SELECT s.sealed, s.head_position, s.head_hash FROM seal_step(:most::int) s
 -- name: housekeeping :call
 -- takes: hours
 SELECT housekeeping(:hours::int)
-
--- name: ping :call
-SELECT 1

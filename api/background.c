@@ -1,0 +1,172 @@
+#include "background.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "clock.h"
+#include "log.h"
+#include "routes.h"
+#include "service.h"
+
+#define ROWS_A_STEP       5000
+#define RETRY_MS          2000
+#define HOUSEKEEPING_US   (INT64_C(600) * 1000000)
+
+struct background {
+    const struct config *config;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stopping;
+    struct db_conn *conn;
+    int64_t kept_house_us;
+    bool complained;
+};
+
+/* Waits unless it is time to stop; true then. */
+static bool pause_ms(struct background *b, int64_t ms)
+{
+    struct timespec until;
+    bool stopping;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += (ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&b->lock);
+    while (!b->stopping && pthread_cond_timedwait(&b->wake, &b->lock, &until) == 0)
+        ;
+    stopping = b->stopping;
+    pthread_mutex_unlock(&b->lock);
+    return stopping;
+}
+
+/* One statement in a transaction of its own. A number out of its first column in *ret_count. */
+static int run(struct background *b, const struct named_query *query, int64_t argument, int64_t *ret_count)
+{
+    _cleanup_(db_result_freep) struct db_result *rows = NULL, *error = NULL;
+    char text[24];
+    const char *const values[] = { text };
+    int r;
+
+    snprintf(text, sizeof(text), "%lld", (long long)argument);
+    r = db_send(b->conn, query->index, values);
+    if (r == 0)
+        r = db_sync(b->conn);
+    if (r == 0)
+        r = db_next(b->conn, &rows);
+    if (r < 0)
+        return r;
+    r = db_drain(b->conn, &error);
+    if (r == 0 && db_kind(rows) == DB_ERROR)
+        r = -EBADMSG;
+    if (r == -EBADMSG) {
+        struct db_error e;
+
+        db_error(db_kind(rows) == DB_ERROR ? rows : error, &e);
+        log_error("background_failed", "query=%s sqlstate=%s message=%s", query->name, e.sqlstate, e.message);
+    }
+    if (r == 0)
+        *ret_count = strtoll(db_value(rows, 0, 0), NULL, 10);
+    return r;
+}
+
+static int keep_house(struct background *b)
+{
+    int64_t now = clock_mono_us(), unused;
+
+    if (now - b->kept_house_us < HOUSEKEEPING_US)
+        return 0;
+    b->kept_house_us = now;
+    return run(b, &query_housekeeping, b->config->idempotency_hours, &unused);
+}
+
+static int connect_again(struct background *b)
+{
+    struct db_pool_options options;
+    char reason[256] = "";
+    int r;
+
+    service_pool_options(b->config, true, &options);
+    options.name = "tiendo-sealer";
+    r = db_open(&options, reason, sizeof(reason), &b->conn);
+    if (r < 0 && !b->complained)
+        log_warn("sealer_waits", "reason=%s", reason);
+    b->complained = r < 0;
+    return r;
+}
+
+/* Steps follow each other while there is much to seal. */
+static int work(struct background *b)
+{
+    int64_t sealed = 0;
+    int r;
+
+    do {
+        r = run(b, &query_seal_step, ROWS_A_STEP, &sealed);
+    } while (r == 0 && sealed == ROWS_A_STEP && !pause_ms(b, 0));
+    return r < 0 ? r : keep_house(b);
+}
+
+static void *thread_main(void *userdata)
+{
+    struct background *b = userdata;
+    int64_t wait_ms = 0;
+
+    while (!pause_ms(b, wait_ms)) {
+        int r = b->conn != NULL ? 0 : connect_again(b);
+
+        if (r == 0)
+            r = work(b);
+        if (r < 0)
+            b->conn = db_pool_give(b->conn);
+        wait_ms = r < 0 ? RETRY_MS : b->config->seal_interval_ms;
+    }
+    b->conn = db_pool_give(b->conn);
+    return NULL;
+}
+
+int background_start(const struct config *config, struct background **ret)
+{
+    struct background *b = calloc(1, sizeof(*b));
+    pthread_condattr_t attributes;
+    int r;
+
+    if (b == NULL)
+        return -ENOMEM;
+    b->config = config;
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&b->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    r = pthread_create(&b->thread, NULL, thread_main, b);
+    if (r != 0) {
+        free(b);
+        return -r;
+    }
+    *ret = b;
+    return 0;
+}
+
+void background_stop(struct background *b)
+{
+    if (b == NULL)
+        return;
+    pthread_mutex_lock(&b->lock);
+    b->stopping = true;
+    pthread_cond_signal(&b->wake);
+    pthread_mutex_unlock(&b->lock);
+    pthread_join(b->thread, NULL);
+    pthread_cond_destroy(&b->wake);
+    pthread_mutex_destroy(&b->lock);
+    free(b);
+}

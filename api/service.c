@@ -1,0 +1,145 @@
+#include "service.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arenas.h"
+#include "contract.h"
+#include "keys.h"
+#include "limiter.h"
+#include "log.h"
+#include "metrics.h"
+
+#define ARENA_MAX     (256U * 1024U * 1024U)
+#define TOKENS_KEPT   16384U
+#define KEY_LEEWAY_S  30
+#define KEY_RELOAD_S  10
+#define CURSOR_LABEL  "cursor"
+#define SETTINGS_MAX  10
+
+/* Settings of a lane's connections; texts live as long as the process. */
+struct lane_settings {
+    char lock_timeout[24];
+    struct db_setting list[SETTINGS_MAX];
+};
+
+void service_pool_options(const struct config *config, bool slow, struct db_pool_options *ret)
+{
+    static struct lane_settings lanes[2];
+    struct lane_settings *lane = &lanes[slow];
+    int64_t lock_ms = slow ? config->long_lock_timeout_ms : config->quick_lock_timeout_ms;
+    size_t n = 0;
+
+    snprintf(lane->lock_timeout, sizeof(lane->lock_timeout), "%lldms", (long long)lock_ms);
+    lane->list[n++] = (struct db_setting){ "search_path", "tiendo, public" };
+    lane->list[n++] = (struct db_setting){ "lock_timeout", lane->lock_timeout };
+    lane->list[n++] = (struct db_setting){ "idle_in_transaction_session_timeout", "60s" };
+    lane->list[n++] = (struct db_setting){ "TimeZone", "UTC" };
+    lane->list[n++] = (struct db_setting){ "DateStyle", "ISO, YMD" };
+    lane->list[n++] = (struct db_setting){ "jit", "off" };
+    /* Statements are planned once; the scope's bounds are never known to the planner anyway. */
+    lane->list[n++] = (struct db_setting){ "plan_cache_mode", "force_generic_plan" };
+    lane->list[n++] = (struct db_setting){ "random_page_cost", "1.1" };
+    *ret = (struct db_pool_options){
+        .name = slow ? "tiendo-long" : "tiendo-quick",
+        .conninfo = config->database,
+        .size = (unsigned)(slow ? config->long_pool : config->quick_pool),
+        .queries = contract_statements,
+        .n_queries = n_contract_statements,
+        .settings = lane->list,
+        .n_settings = n,
+        .statement_timeout_ms = (unsigned)(slow ? config->long_statement_timeout_ms : config->quick_statement_timeout_ms),
+    };
+}
+
+static int make_pools(struct service *service)
+{
+    struct db_pool_options options;
+    int r;
+
+    service_pool_options(service->config, false, &options);
+    r = db_pool_new(&options, &service->quick);
+    if (r < 0)
+        return r;
+    service_pool_options(service->config, true, &options);
+    return db_pool_new(&options, &service->slow);
+}
+
+static int make_verifier(struct service *service)
+{
+    static const char *scopes[TOKEN_SCOPES_MAX + 1];
+    struct token_options options = {
+        .issuer = service->issuer,
+        .audience = service->config->audience,
+        .scopes = scopes,
+        .cache_max = TOKENS_KEPT,
+        .leeway = KEY_LEEWAY_S,
+        .reload = keys_reload,
+        .userdata = service,
+        .reload_interval = KEY_RELOAD_S,
+    };
+
+    if (n_contract_permissions > TOKEN_SCOPES_MAX)
+        return -E2BIG;
+    for (size_t i = 0; i < n_contract_permissions; i++)
+        scopes[i] = contract_permissions[i];
+    return token_verifier_new(&options, &service->verifier);
+}
+
+static int fill(struct service *service)
+{
+    int r;
+
+    r = keys_issuer(service->config, service->issuer);
+    if (r == 0)
+        r = keys_master(service->config, &service->master);
+    if (r < 0)
+        return r;
+    secret_key_derive(&service->master, CURSOR_LABEL, &service->cursor_key);
+    r = arena_pool_new(ARENA_MAX, &service->arenas);
+    if (r == 0)
+        r = metrics_new(&service->metrics);
+    if (r == 0)
+        r = limiter_new((uint32_t)service->config->rate_limit_per_s, (uint32_t)service->config->rate_limit_burst, &service->limiter);
+    if (r == 0)
+        r = make_verifier(service);
+    if (r == 0)
+        r = make_pools(service);
+    return r;
+}
+
+int service_new(const struct config *config, struct service **ret)
+{
+    struct service *service = calloc(1, sizeof(*service));
+    int r;
+
+    if (service == NULL)
+        return -ENOMEM;
+    service->config = config;
+    r = fill(service);
+    if (r < 0) {
+        log_error("service", "error=%s", strerrordesc_np(-r));
+        service_free(service);
+        return r;
+    }
+    *ret = service;
+    return 0;
+}
+
+struct service *service_free(struct service *service)
+{
+    if (service == NULL)
+        return NULL;
+    service->quick = db_pool_free(service->quick);
+    service->slow = db_pool_free(service->slow);
+    service->verifier = token_verifier_free(service->verifier);
+    service->limiter = limiter_free(service->limiter);
+    service->metrics = metrics_free(service->metrics);
+    service->arenas = arena_pool_free(service->arenas);
+    secret_wipe(&service->master, sizeof(service->master));
+    secret_wipe(&service->cursor_key, sizeof(service->cursor_key));
+    free(service);
+    return NULL;
+}
