@@ -20,7 +20,7 @@ bool idempotency_applies(const struct exchange *x)
 }
 
 /* What makes two requests the same: method, path, parameters and body, as a bytea literal. */
-static const char *fingerprint_of(struct exchange *x)
+const char *idempotency_fingerprint(struct exchange *x)
 {
     char hex[SECRET_SHA256_HEX];
     _cleanup_(buf_free) struct buf b;
@@ -90,16 +90,10 @@ static const char *column(const struct db_result *rows, const char *name)
     return col < 0 || db_is_null(rows, 0, col) ? NULL : db_value(rows, 0, col);
 }
 
-static int replay(struct exchange *x, struct db_conn *conn, struct db_result *seen, struct db_result **ret_error)
+int idempotency_replay(struct exchange *x, struct db_result *seen)
 {
     const char *body = column(seen, "body");
-    int r;
 
-    r = db_sync(conn);
-    if (r == 0)
-        r = db_drain(conn, ret_error);
-    if (r < 0)
-        return r;
     x->reply.status = (unsigned)strtoul(db_value(seen, 0, 0), NULL, 10);
     x->reply.type = body != NULL ? "application/json" : NULL;
     x->reply.body = str_from(body);
@@ -134,17 +128,17 @@ int idempotency_run(struct exchange *x, struct db_conn *conn, const struct named
     const char *key = x->params[x->op->idempotency_key], *fingerprint;
     int r;
 
-    fingerprint = fingerprint_of(x);
+    fingerprint = idempotency_fingerprint(x);
     if (fingerprint == NULL)
         return -ENOMEM;
     r = claim(x, conn, key, fingerprint, &seen, ret_error);
     if (r < 0)
         return r;
     if (db_rows(seen) > 0) {
-        r = replay(x, conn, seen, ret_error);
-        if (r == 1)
-            seen = NULL;
-        return r;
+        r = db_sync(conn);
+        if (r == 0)
+            r = db_drain(conn, ret_error);
+        return r < 0 ? r : idempotency_replay(x, TAKE_PTR(seen));
     }
     r = db_send(conn, query->index, values);
     if (r == 0)

@@ -13,4 +13,9 @@ bool idempotency_applies(const struct exchange *x);
 MUST_CHECK int idempotency_run(struct exchange *x, struct db_conn *conn, const struct named_query *query,
     const char *const *values, struct db_result **ret_rows, struct db_result **ret_error);
 
+/* What makes two requests the same: method, path, parameters and body, as a bytea literal. NULL without memory. */
+const char *idempotency_fingerprint(struct exchange *x);
+/* Answers with the row that idempotency_claim() gave, which it takes. Always 1. */
+int idempotency_replay(struct exchange *x, struct db_result *seen);
+
 #endif
