@@ -124,12 +124,16 @@ static int setup(struct db_conn *conn, char *error, size_t error_size)
 
 int conn_new(const struct db_pool_options *options, char *error, size_t error_size, struct db_conn **ret_conn)
 {
-    struct db_conn *conn = calloc(1, sizeof(*conn));
+    struct db_conn *conn = calloc(1, sizeof(*conn) + sizeof(*options));
+    struct db_pool_options *kept;
     int r;
 
     if (!conn)
         return -ENOMEM;
-    conn->options = options;
+    /* A copy: the caller's may be gone before the connection is. What it points to stays the caller's. */
+    kept = (struct db_pool_options *)(conn + 1);
+    *kept = *options;
+    conn->options = kept;
     conn->pg = login(options);
     if (!conn->pg) {
         conn_close(conn);
