@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "health.h"
 #include "log.h"
+#include "migrate.h"
 #include "secret.h"
 #include "text.h"
 
@@ -79,6 +80,20 @@ int command_check(const struct config *config, int argc, char **argv)
     }
     config_print(config, stdout);
     return health_check_role(config) == 0 ? 0 : 1;
+}
+
+int command_migrate(const struct config *config, int argc, char **argv)
+{
+    (void)argv;
+    if (argc > 0) {
+        fputs("tiendo migrate takes no arguments\n", stderr);
+        return 2;
+    }
+    if (config->migrate_database[0] == '\0') {
+        fputs("migrate_database is not set\n", stderr);
+        return 2;
+    }
+    return migrate_run(config->migrate_database, stdout) == 0 ? 0 : 1;
 }
 
 static int run(const struct command *command, int argc, char **argv)
