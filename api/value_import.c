@@ -115,7 +115,7 @@ static int open_import(struct import *im)
     if (r == 0)
         r = db_send(im->conn, query_idempotency_claim.index, claim);
     if (r == 0)
-        r = db_send(im->conn, query_value_import_table.index, NULL);
+        r = db_send(im->conn, query_value_import_begin.index, NULL);
     if (r == 0)
         r = db_sync(im->conn);
     if (r == 0)
@@ -152,7 +152,7 @@ static int run_rows(struct import *im)
         exchange_param(x, "organization_scheme"), x->trace_id };
     int r;
 
-    r = db_send(im->conn, query_value_import_run.index, values);
+    r = db_send(im->conn, query_value_import.index, values);
     if (r == 0)
         r = db_sync(im->conn);
     return r < 0 ? r : take_all(im, 1, &im->answer);
