@@ -23,7 +23,6 @@ struct turn {
     struct bridge_request *req;
     struct identity identity;
     struct buf inflated;
-    char traceparent[TRACE_PARENT_TEXT];
     struct outcome outcome;
 };
 
@@ -207,7 +206,15 @@ static void handle(struct turn *t)
         trouble_errno(&t->x, r);
 }
 
-static void begin(struct turn *t, struct service *service, struct arena *arena)
+/* What an answer's headers point to. */
+struct lease {
+    struct service *service;
+    struct arena *arena;
+    struct db_result *result;
+    char traceparent[TRACE_PARENT_TEXT];
+};
+
+static void begin(struct turn *t, struct service *service, struct arena *arena, struct lease *lease)
 {
     const struct header *headers = t->req->headers;
     size_t n = t->req->n_headers;
@@ -216,25 +223,18 @@ static void begin(struct turn *t, struct service *service, struct arena *arena)
     t->x.arena = arena;
     t->x.language = language_of(header_find(headers, n, "Accept-Language"));
     t->x.client = caller_address(service, arena, t->req->client, header_find(headers, n, "X-Forwarded-For"));
-    trace_begin(header_find(headers, n, "traceparent"), t->x.trace_id, t->traceparent);
+    trace_begin(header_find(headers, n, "traceparent"), t->x.trace_id, lease->traceparent);
     faults_init(&t->x.faults, arena, t->x.language);
     buf_init(&t->inflated, (size_t)service->config->max_inflated_bytes + 1);
-    t->outcome = (struct outcome){ .method = "_OTHER", .traceparent = t->traceparent, .began_us = clock_mono_us() };
+    t->outcome = (struct outcome){ .method = "_OTHER", .traceparent = lease->traceparent, .began_us = clock_mono_us() };
 }
-
-/* What an answer's headers point to. */
-struct lease {
-    struct service *service;
-    struct arena *arena;
-    struct db_result *result;
-};
 
 static void release(void *userdata)
 {
-    struct lease lease = *(struct lease *)userdata;
+    struct lease *lease = userdata;
 
-    db_result_free(lease.result);
-    arena_pool_give(lease.service->arenas, lease.arena);
+    db_result_free(lease->result);
+    arena_pool_give(lease->service->arenas, lease->arena); /* and with it the lease */
 }
 
 static void answer_out_of_memory(struct bridge_reply *reply)
@@ -257,12 +257,14 @@ void dispatch(void *userdata, struct bridge_request *req, struct bridge_reply *r
     }
     memset(&t, 0, sizeof(t));
     t.req = req;
-    begin(&t, service, arena);
+    begin(&t, service, arena, lease);
     handle(&t);
     send_reply(&t.x, &t.outcome, reply);
     json_document_done(&t.x.json);
     buf_free(&t.inflated);
-    *lease = (struct lease){ service, arena, t.x.reply.result };
+    lease->service = service;
+    lease->arena = arena;
+    lease->result = t.x.reply.result;
     reply->release = release;
     reply->lease = lease;
 }
