@@ -1,0 +1,79 @@
+"""Fixtures of every suite: a cluster, a service and a world to each suite, a moved clock put back after each test."""
+import pathlib
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from harness.cluster import Cluster  # noqa: E402
+from harness.contract import Contract  # noqa: E402
+from harness.service import Clock, Service  # noqa: E402
+from harness.world import Caller, World  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def directory():
+    with tempfile.TemporaryDirectory(prefix="tiendo-test-") as path:
+        pathlib.Path(path).chmod(0o755)
+        yield pathlib.Path(path)
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    made = Cluster()
+    try:
+        yield made
+    finally:
+        made.destroy()
+
+
+@pytest.fixture(scope="session")
+def contract():
+    return Contract()
+
+
+@pytest.fixture(scope="session")
+def clock(cluster, directory):
+    return Clock(cluster, directory)
+
+
+@pytest.fixture(scope="session")
+def service(cluster, directory, clock):
+    made = Service(cluster, directory, clock, seal_interval_ms=50)
+    made.command("migrate")
+    cluster.make_clock_movable()
+    try:
+        yield made
+    finally:
+        made.assert_clean(made.stop())
+
+
+@pytest.fixture(scope="session")
+def world(service, contract, clock):
+    made = World(service, contract, clock).roots()
+    service.start()
+    return made.build()
+
+
+@pytest.fixture
+def moved(clock, world):
+    """A clock to move, which is back at its place afterwards."""
+    yield clock
+    clock.back()
+    world.forget()
+
+
+@pytest.fixture
+def caller(world):
+    """Makes callers on connections of their own, closed at the end of the test."""
+    made = []
+
+    def make(token=None):
+        made.append(Caller(world, token))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
