@@ -22,7 +22,7 @@ build_configure() {
 # build_release DIR: the release binary, made only when a source changed.
 build_release() {
   local dir=$1
-  if [ -f "$dir/build.ninja" ] && owned ninja -C "$dir" -n tiendo 2>/dev/null | grep -q 'no work to do'; then
+  if [ -f "$dir/build.ninja" ] && owned ninja -C "$dir" -n api/tiendo 2>/dev/null | grep -q 'no work to do'; then
     return 0
   fi
   step "Building the release binary" build_release_now "$dir"
@@ -30,5 +30,5 @@ build_release() {
 
 build_release_now() {
   build_configure "$1" --buildtype=release -Db_lto=true
-  owned ninja -C "$1" tiendo
+  owned ninja -C "$1" api/tiendo
 }
