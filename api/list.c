@@ -57,7 +57,7 @@ struct writer {
 
 static void put(struct writer *w, const char *p, size_t n)
 {
-    if (n <= w->cap - w->n)
+    if (w->p != NULL && n <= w->cap - w->n)
         memcpy(w->p + w->n, p, n);
     w->n += n;
 }
