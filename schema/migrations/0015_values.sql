@@ -128,7 +128,7 @@ BEGIN
   FROM made;
   INSERT INTO journal (account_id, client_id, grant_id, session_id, action, resource_type, resource_id, version, scope_key,
     programme_id, request_id)
-  SELECT account_id, client_id, grant_id, session_id, 'create', 'value', id, version, scope_key, programme_id, (SELECT setting('request'))
+  SELECT account_id, client_id, grant_id, session_id, 'create', 'value', id, version, scope_key, programme_id, (SELECT nullif(current_setting('tiendo.request', true), ''))
   FROM made;
   INSERT INTO rollup_delta
   SELECT indicator_id, period_id, left(scope_key, -6), category, programme_id,
@@ -151,7 +151,7 @@ BEGIN
   INSERT INTO journal (account_id, client_id, grant_id, session_id, action, resource_type, resource_id, version, scope_key,
     programme_id, request_id)
   SELECT n.account_id, n.client_id, n.grant_id, n.session_id, 'update', 'value', n.id, n.version, n.scope_key, n.programme_id,
-    (SELECT setting('request'))
+    (SELECT nullif(current_setting('tiendo.request', true), ''))
   FROM now_is n JOIN was o USING (id) WHERE n.version <> o.version;
   INSERT INTO rollup_delta
   SELECT indicator_id, period_id, left(scope_key, -6), category, programme_id,
@@ -170,14 +170,14 @@ CREATE FUNCTION value_deleted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINE
 BEGIN
   INSERT INTO value_revision (value_id, version, at, indicator_id, programme_id, scope_key, state, reason, on_behalf, entered_by,
     seat_id, account_id, client_id, grant_id, session_id)
-  SELECT id, version + 1, clock_now(), indicator_id, programme_id, scope_key, 'deleted', (SELECT setting('reason')),
+  SELECT id, version + 1, clock_now(), indicator_id, programme_id, scope_key, 'deleted', (SELECT nullif(current_setting('tiendo.reason', true), '')),
     organization_id <> (SELECT me_seat()), (SELECT o.code FROM organization o WHERE o.id = me_seat()), (SELECT me_seat()),
     (SELECT me_account()), (SELECT me_client()), (SELECT me_grant()), (SELECT me_session())
   FROM was;
   INSERT INTO journal (account_id, client_id, grant_id, session_id, action, resource_type, resource_id, version, scope_key,
     programme_id, request_id)
   SELECT (SELECT me_account()), (SELECT me_client()), (SELECT me_grant()), (SELECT me_session()), 'delete', 'value', id, version + 1,
-    scope_key, programme_id, (SELECT setting('request'))
+    scope_key, programme_id, (SELECT nullif(current_setting('tiendo.request', true), ''))
   FROM was;
   INSERT INTO rollup_delta
   SELECT indicator_id, period_id, left(scope_key, -6), category, programme_id,

@@ -11,7 +11,7 @@ BEGIN
   RETURN (SELECT row_to_json(r)::text FROM (
     SELECT v.id, v.indicator_code AS indicator, v.organization_code AS organization, v.period_code AS period,
       nullif(v.category, '') AS category, v.numerator, v.denominator, v.number, percent(v.numerator, v.denominator) AS percent,
-      v.done, v.done_on, v.state, 'entered' AS status, v.note, v.evidence_url, v.source, v.version AS revision, v.on_behalf,
+      v.done_on, v.state, 'entered' AS status, v.note, v.evidence_url, v.source, v.version AS revision, v.on_behalf,
       v.entered_by, v.version, tstz(v.updated_at) AS updated_at) r);
 END $$;
 
@@ -111,7 +111,7 @@ BEGIN
     RETURNING * INTO v;
     IF NOT FOUND THEN PERFORM fail(412, 'version_conflict'); END IF;
     RETURN QUERY SELECT 201, v.version::text, '/v1/values/' || i.code || '/' || o.code || '/' || p.code
-      || coalesce('?category=' || url_encode(nullif(cat, '')), ''), value_json(v);
+      || CASE WHEN cat <> '' THEN '?category=' || url_encode(cat) ELSE '' END, value_json(v);
     RETURN;
   END IF;
   IF if_none_match IS NOT NULL THEN PERFORM fail(412, 'version_conflict'); END IF;
