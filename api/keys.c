@@ -151,7 +151,7 @@ int keys_sign(const struct service *service, const char *kid, const char *sealed
     int r;
 
     if (kid[0] == '\0') {
-        log_error("no_signing_key", "");
+        log_error("no_signing_key", "hint=%s", "tiendo bootstrap makes the first one");
         return -ENOKEY;
     }
     r = unhex(sealed, blob, sizeof(blob), &n);

@@ -114,6 +114,10 @@ BEGIN
   grants := held_grants(p_account)::text;
 END $$;
 
+-- The scopes asked for; who one is may always be read.
+CREATE FUNCTION narrowed(asked text[]) RETURNS text[] LANGUAGE sql IMMUTABLE SET search_path = tiendo, public AS $$
+  SELECT CASE WHEN 'me:read' = ANY (asked) THEN asked ELSE 'me:read' || asked END WHERE asked IS NOT NULL $$;
+
 -- A client proves itself with its secret's hash: its id, or NULL.
 CREATE FUNCTION client_check(p_client text, p_secret bytea) RETURNS uuid
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public AS $$
@@ -151,7 +155,7 @@ BEGIN
   result := 'ok';
   grant_id := g.id;
   subject := c.id;
-  scope := array_to_string(coalesce(asked, given), ' ');
+  scope := array_to_string(coalesce(narrowed(asked), given), ' ');
 END $$;
 
 -- Changes a refresh token for the next one. One that was used before ends its whole session: either it or its successor
@@ -193,7 +197,7 @@ BEGIN
   session_id := s.id;
   grant_id := g.id;
   subject := coalesce(s.account_id, s.client_id);
-  scope := array_to_string(coalesce(asked, given), ' ');
+  scope := array_to_string(coalesce(narrowed(asked), given), ' ');
 END $$;
 
 -- Ends a session, named by its id or by one of its refresh tokens; unknown ones end nothing. A client that proved itself
