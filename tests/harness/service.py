@@ -11,6 +11,7 @@ import subprocess
 import time
 
 from .client import Http
+from .cluster import note_pid
 
 BINARY = pathlib.Path(os.environ.get("TIENDO_BINARY", "/nonexistent/build-first"))
 
@@ -81,6 +82,7 @@ class Service:
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen([BINARY, "serve"], env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         log.close()
+        note_pid(self.process.pid)
         if wait:
             self.wait_ready()
         return self

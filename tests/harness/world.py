@@ -180,7 +180,7 @@ class World:
         self.unit(aa, "AA-W1-XD", "Ban Xây dựng Đảng phường Hòa Bình", "party_building_board", "AA-W1")
         for n in range(1, 5):
             self.unit(aa, f"AA-W1-C{n}", f"Chi bộ khu phố {n}", CELL, "AA-W1", made_up=True)
-        self.unit(aa, "AA-W1-OLD", "Chi bộ khu phố cũ", CELL, "AA-W1", valid_from="2024-01-01", valid_to="2025-12-31")
+        self.unit(aa, "AA-W1-OLD", "Chi bộ khu phố cũ", CELL, "AA-W1", valid_to="2025-12-31")
         for n in range(1, 3):
             self.unit(aa, f"AA-W2-C{n}", f"Chi bộ ấp {n}", CELL, "AA-W2", made_up=True)
         self.unit(bb, "BB-W1", "Đảng ủy phường Một", WARD, "BB-TU")
@@ -194,8 +194,7 @@ class World:
         for body in ({"unit": "AA-BTG", "over": "AA-TU", "functions": ["read", "define", "enter"]},
                      {"unit_kind": "party_building_board", "over_parent": True, "functions": ["read", "enter"]}):
             self.must(aa.post("/v1/mandates", {"valid_from": "2025-01-01", **body}))
-        scopes = [s for s in self.contract.document["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]["scopes"]
-                  if s.split(":")[0] not in ("accounts", "clients", "grants") and s not in ("mandates:write",)]
+        scopes = self.contract.schema("ClientScope")["enum"]
         self.client(aa, "aa", "AA-TU", scopes)
         self.client(bb, "bb", "BB-TU", scopes)
 
