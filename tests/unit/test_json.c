@@ -47,6 +47,7 @@ START_TEST(checks_raw_text)
         { STR("{\"a\":\"\xed\xa0\x80\"}"), -EBADMSG, "bad_utf8@#" },
         { STR("{\"a\":\"x\0y\"}"), -EBADMSG, "nul@#/a" },
         { STR("{}\0"), -EBADMSG, "nul@#" },
+        { STR("[-0\0]"), -EBADMSG, "syntax@#" }, /* Jansson passes over this one */
         { STR("{\"a\":[0,\"\\u0000\"]}"), -EBADMSG, "nul@#/a/1" },
         { STR("{\"a\":\"\\ud800\"}"), -EBADMSG, "lone_surrogate@#/a" },
         { STR("{\"a\":\"\\udc00\"}"), -EBADMSG, "lone_surrogate@#/a" },
