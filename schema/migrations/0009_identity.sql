@@ -116,7 +116,7 @@ END $$;
 
 -- The scopes asked for; who one is may always be read.
 CREATE FUNCTION narrowed(asked text[]) RETURNS text[] LANGUAGE sql IMMUTABLE SET search_path = tiendo, public AS $$
-  SELECT CASE WHEN 'me:read' = ANY (asked) THEN asked ELSE 'me:read' || asked END WHERE asked IS NOT NULL $$;
+  SELECT CASE WHEN 'me:read' = ANY (asked) THEN asked ELSE array_prepend('me:read', asked) END WHERE asked IS NOT NULL $$;
 
 -- A client proves itself with its secret's hash: its id, or NULL.
 CREATE FUNCTION client_check(p_client text, p_secret bytea) RETURNS uuid
