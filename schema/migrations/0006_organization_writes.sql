@@ -7,7 +7,10 @@ BEGIN
   RETURN (SELECT row_to_json(r)::text FROM (
     SELECT o.id, o.code, o.name, o.kind,
       CASE WHEN o.parent_id IS NOT NULL THEN organization_ref(o.parent_id) END AS parent,
-      o.root_id, o.attached, o.made_up, o.identifiers, o.former, o.note, o.valid_from, o.valid_to,
+      o.root_id, o.attached, o.made_up,
+      (SELECT i ->> 'value' FROM json_array_elements(o.identifiers) i WHERE i ->> 'scheme' = 'statistics'
+        AND i ->> 'valid_from' <= today()::text AND coalesce(i ->> 'valid_to', 'infinity') >= today()::text) AS area_code,
+      o.identifiers, o.former, o.note, o.valid_from, o.valid_to,
       length(o.scope_key) / 6 - 1 AS depth, EXISTS (SELECT FROM organization c WHERE c.parent_id = o.id) AS has_children,
       o.version, tstz(o.created_at) AS created_at, tstz(o.updated_at) AS updated_at) r);
 END $$;
@@ -63,7 +66,7 @@ DECLARE
   unit organization;
   faults jsonb := organization_kind_faults(body);
 BEGIN
-  SELECT * INTO parent FROM organization o WHERE o.id = organization_id(body ->> 'parent');
+  SELECT * INTO parent FROM organization o WHERE o.id = (SELECT organization_id(body ->> 'parent'));
   IF NOT FOUND THEN
     faults := faults || fault('#/parent', 'unknown_reference', 'no such organization');
   ELSIF parent.valid_to < coalesce((body ->> 'valid_from')::date, today())
@@ -99,7 +102,7 @@ DECLARE
   unit organization;
   old_json jsonb;
 BEGIN
-  SELECT * INTO unit FROM organization o WHERE o.id = organization_id(ref);
+  SELECT * INTO unit FROM organization o WHERE o.id = (SELECT organization_id(ref));
   IF NOT FOUND THEN PERFORM fail(404, 'not_found'); END IF;
   IF NOT unit.scope_key <@ write_scope() THEN
     PERFORM fail(403, 'forbidden', NULL, format('%s is kept by its managers or by a mandate to define.', unit.code));

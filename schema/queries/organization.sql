@@ -5,7 +5,10 @@ SELECT o.version::text AS version, (SELECT row_to_json(r)::text FROM (
     SELECT o.id, o.code, o.name, o.kind,
       CASE WHEN p.id IS NOT NULL THEN jsonb_build_object('id', p.id, 'code', p.code, 'name', p.name, 'kind', p.kind)
         WHEN o.parent_id IS NOT NULL THEN organization_ref(o.parent_id) END AS parent,
-      o.root_id, o.attached, o.made_up, o.identifiers, o.former, o.note, o.valid_from, o.valid_to,
+      o.root_id, o.attached, o.made_up,
+      (SELECT i ->> 'value' FROM json_array_elements(o.identifiers) i WHERE i ->> 'scheme' = 'statistics'
+        AND i ->> 'valid_from' <= today()::text AND coalesce(i ->> 'valid_to', 'infinity') >= today()::text) AS area_code,
+      o.identifiers, o.former, o.note, o.valid_from, o.valid_to,
       length(o.scope_key) / 6 - 1 AS depth, EXISTS (SELECT FROM organization c WHERE c.parent_id = o.id) AS has_children,
       o.version, tstz(o.created_at) AS created_at, tstz(o.updated_at) AS updated_at) r) AS body
 FROM organization o LEFT JOIN organization p ON p.id = o.parent_id
