@@ -22,7 +22,7 @@ static const struct asset *find_asset(const char *name)
 
 static int unpack(struct exchange *x, const struct asset *asset, struct str *ret)
 {
-    _cleanup_(buf_free) struct buf b;
+    _cleanup_(buf_free) struct buf b = { 0 };
     const char *text;
     int r;
 

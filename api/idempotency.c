@@ -23,7 +23,7 @@ bool idempotency_applies(const struct exchange *x)
 const char *idempotency_fingerprint(struct exchange *x)
 {
     char hex[SECRET_SHA256_HEX];
-    _cleanup_(buf_free) struct buf b;
+    _cleanup_(buf_free) struct buf b = { 0 };
 
     buf_init(&b, SIZE_MAX / 2);
     buf_adds(&b, x->op->id);

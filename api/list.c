@@ -145,7 +145,7 @@ static void add_link(struct buf *b, const struct page *page, const char *cursor,
 
 static void write_links(struct page *page)
 {
-    _cleanup_(buf_free) struct buf b;
+    _cleanup_(buf_free) struct buf b = { 0 };
     const char *text;
 
     buf_init(&b, URL_MAX);

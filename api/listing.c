@@ -116,7 +116,7 @@ static unsigned read_limit(const struct exchange *x)
 static int make_context(struct exchange *x, struct str *ret)
 {
     const struct operation *op = x->op;
-    _cleanup_(buf_free) struct buf b;
+    _cleanup_(buf_free) struct buf b = { 0 };
     char *text;
 
     buf_init(&b, CONTEXT_MAX);

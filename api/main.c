@@ -99,7 +99,7 @@ int command_migrate(const struct config *config, int argc, char **argv)
 static int run(const struct command *command, int argc, char **argv)
 {
     _cleanup_(arena_freep) struct arena *arena = arena_new(CONFIG_ARENA_MAX);
-    _cleanup_(buf_free) struct buf faults;
+    _cleanup_(buf_free) struct buf faults = { 0 };
     const char *file = NULL;
     struct config config;
     int r;

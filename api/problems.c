@@ -68,7 +68,7 @@ static bool wants_html(const struct exchange *x)
 
 int handle_problem_list(struct exchange *x)
 {
-    _cleanup_(buf_free) struct buf b;
+    _cleanup_(buf_free) struct buf b = { 0 };
     bool html = wants_html(x);
 
     buf_init(&b, PAGE_MAX);
@@ -91,7 +91,7 @@ int handle_problem_list(struct exchange *x)
 
 int handle_problem_get(struct exchange *x)
 {
-    _cleanup_(buf_free) struct buf b;
+    _cleanup_(buf_free) struct buf b = { 0 };
     int code = problem_find(exchange_param(x, "code"));
 
     if (code < 0)

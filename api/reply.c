@@ -135,7 +135,7 @@ int fail_detail(struct exchange *x, enum problem_code code, const char *detail)
         .trace_id = x->trace_id,
         .faults = &x->faults,
     };
-    _cleanup_(buf_free) struct buf b;
+    _cleanup_(buf_free) struct buf b = { 0 };
     int status = problem_status(code);
     char *text = NULL;
 
