@@ -197,7 +197,7 @@ END $$;
 -- The tree key of a visible unit, or NULL.
 CREATE FUNCTION key_of(ref text) RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
-  RETURN (SELECT o.scope_key FROM organization o WHERE o.id = organization_id(ref));
+  RETURN (SELECT o.scope_key FROM organization o WHERE o.id = (SELECT organization_id(ref)));
 END $$;
 -- The visible unit a path names; none is 404.
 CREATE FUNCTION path_organization(ref text) RETURNS uuid LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$

@@ -75,7 +75,7 @@ DECLARE
   g access_grant;
   unit organization;
 BEGIN
-  SELECT * INTO unit FROM organization o WHERE o.id = organization_id(body ->> 'organization');
+  SELECT * INTO unit FROM organization o WHERE o.id = (SELECT organization_id(body ->> 'organization'));
   IF NOT FOUND THEN
     PERFORM fail(422, 'invalid', jsonb_build_array(fault(prefix || '/organization', 'unknown_reference', 'no such organization')));
   END IF;
@@ -138,7 +138,7 @@ DECLARE
   g jsonb;
   n int := 0;
 BEGIN
-  SELECT * INTO home FROM organization o WHERE o.id = organization_id(home_ref);
+  SELECT * INTO home FROM organization o WHERE o.id = (SELECT organization_id(home_ref));
   IF NOT FOUND THEN
     PERFORM fail(422, 'invalid', jsonb_build_array(fault(CASE WHEN body ? 'organization' THEN '#/organization'
       ELSE '#/grants/0/organization' END, 'unknown_reference', 'no such organization')));
@@ -164,7 +164,7 @@ DECLARE
   unknown jsonb;
   answer jsonb;
 BEGIN
-  SELECT * INTO home FROM organization o WHERE o.id = organization_id(body ->> 'organization');
+  SELECT * INTO home FROM organization o WHERE o.id = (SELECT organization_id(body ->> 'organization'));
   IF NOT FOUND THEN
     PERFORM fail(422, 'invalid', jsonb_build_array(fault('#/organization', 'unknown_reference', 'no such organization')));
   END IF;

@@ -150,7 +150,7 @@ DECLARE
   scope_unit organization;
   made programme;
 BEGIN
-  SELECT * INTO scope_unit FROM organization o WHERE o.id = organization_id(body ->> 'scope');
+  SELECT * INTO scope_unit FROM organization o WHERE o.id = (SELECT organization_id(body ->> 'scope'));
   PERFORM refuse(
     CASE WHEN owner_unit IS NULL THEN fault('#/owner', 'unknown_reference', 'no such organization') END,
     CASE WHEN scope_unit.id IS NULL THEN fault('#/scope', 'unknown_reference', 'no such organization') END);
@@ -174,7 +174,7 @@ DECLARE
   p programme;
   was jsonb;
 BEGIN
-  SELECT * INTO p FROM programme x WHERE x.id = programme_id(ref);
+  SELECT * INTO p FROM programme x WHERE x.id = (SELECT programme_id(ref));
   IF NOT FOUND THEN PERFORM fail(404, 'not_found'); END IF;
   IF NOT may_write(p.id, p.scope_key) THEN
     PERFORM fail(403, 'forbidden', NULL, format('%s is kept by the managers of %s or by a mandate to define.', p.code, p.scope_code));

@@ -127,7 +127,7 @@ DECLARE
   p programme;
   made indicator;
 BEGIN
-  SELECT * INTO p FROM programme x WHERE x.id = programme_id(body ->> 'programme');
+  SELECT * INTO p FROM programme x WHERE x.id = (SELECT programme_id(body ->> 'programme'));
   IF NOT FOUND THEN PERFORM refuse(fault('#/programme', 'unknown_reference', 'no such programme')); END IF;
   PERFORM indicator_faults(p.id, body);
   IF NOT may_write(p.id, p.scope_key) THEN
@@ -166,7 +166,7 @@ DECLARE
   i indicator;
   was jsonb;
 BEGIN
-  SELECT * INTO i FROM indicator x WHERE x.id = indicator_id(ref);
+  SELECT * INTO i FROM indicator x WHERE x.id = (SELECT indicator_id(ref));
   IF NOT FOUND THEN PERFORM fail(404, 'not_found'); END IF;
   IF NOT may_write(i.programme_id, i.scope_key) THEN
     PERFORM fail(403, 'forbidden', NULL, format('%s is kept by the managers of its programme or by a mandate to define.', i.code));

@@ -124,7 +124,7 @@ BEGIN
   )
   INSERT INTO assignment_unit
   SELECT w.* FROM wanted w WHERE NOT EXISTS (SELECT FROM assignment_unit u WHERE u.indicator_id = p_indicator
-    AND w.organization_id = u.organization_id AND w.assignment_id = u.assignment_id
+    AND u.scope_key >= low AND u.scope_key < high AND w.organization_id = u.organization_id AND w.assignment_id = u.assignment_id
     AND w.validity = u.validity AND w.counted = u.counted AND w.entered_by = u.entered_by
     AND (w.source, w.client_id) IS NOT DISTINCT FROM (u.source, u.client_id));
   UPDATE value v SET counted = NOT v.counted
@@ -147,8 +147,8 @@ CREATE FUNCTION assignment_span() RETURNS trigger LANGUAGE plpgsql SECURITY DEFI
 DECLARE a record;
 BEGIN
   PERFORM pg_advisory_xact_lock_shared(assignment_lock_all());
-  FOR a IN SELECT DISTINCT x.indicator_id, s.scope_key FROM made s JOIN assignment x ON x.kind = s.kind
-      OR EXISTS (SELECT FROM assignment_unit u WHERE u.organization_id = s.organization_id AND u.indicator_id = x.indicator_id)
+  FOR a IN SELECT x.indicator_id, s.scope_key FROM made s JOIN assignment x ON x.kind = s.kind
+      UNION SELECT u.indicator_id, s.scope_key FROM made s JOIN assignment_unit u ON u.scope_key = s.scope_key
       ORDER BY 1, 2 LOOP
     PERFORM assignment_expand(a.indicator_id, a.scope_key, a.scope_key || '~');
   END LOOP;
@@ -186,7 +186,7 @@ END $$;
 CREATE FUNCTION indicator_to_define(ref text) RETURNS indicator LANGUAGE plpgsql STABLE AS $$
 DECLARE i indicator;
 BEGIN
-  SELECT * INTO i FROM indicator x WHERE x.id = indicator_id(ref);
+  SELECT * INTO i FROM indicator x WHERE x.id = (SELECT indicator_id(ref));
   IF NOT FOUND THEN PERFORM fail(404, 'not_found'); END IF;
   IF NOT may_write(i.programme_id, i.scope_key) THEN
     PERFORM fail(403, 'forbidden', NULL, format('%s is defined by the managers of its programme or by a mandate to define.', i.code));
@@ -204,7 +204,7 @@ DECLARE
   starts date := coalesce((body ->> 'valid_from')::date, (SELECT p.starts_on FROM programme p WHERE p.id = i.programme_id));
   made assignment;
 BEGIN
-  SELECT * INTO unit FROM organization o WHERE o.id = organization_id(coalesce(body ->> 'organization', body ->> 'under'));
+  SELECT * INTO unit FROM organization o WHERE o.id = (SELECT organization_id(coalesce(body ->> 'organization', body ->> 'under')));
   PERFORM refuse(
     CASE WHEN named = (body ->> 'kind' IS NOT NULL) THEN fault('#/organization', 'one_of', 'either organization, or kind with under')
       WHEN NOT named AND body ->> 'under' IS NULL THEN fault('#/under', 'required', 'kind goes with under')

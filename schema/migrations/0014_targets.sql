@@ -77,7 +77,7 @@ DECLARE
   unit organization;
   made target;
 BEGIN
-  SELECT * INTO unit FROM organization o WHERE o.id = organization_id(body ->> 'organization');
+  SELECT * INTO unit FROM organization o WHERE o.id = (SELECT organization_id(body ->> 'organization'));
   PERFORM refuse(
     CASE WHEN unit.id IS NULL THEN fault('#/organization', 'unknown_reference', 'no such organization') END,
     target_faults(i, body));
