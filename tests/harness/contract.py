@@ -97,7 +97,7 @@ class Contract:
         where = repr(answer)
         op = self.find(answer.method, answer.target)
         assert answer.header("traceparent"), f"no traceparent: {where}"
-        if answer.status >= 400 and answer.type == "application/problem+json":
+        if answer.status >= 400 and answer.type == "application/problem+json" and answer.method != "HEAD":
             self._check_problem(answer, where)
         if op is None or answer.method == "OPTIONS":
             assert answer.status in BEFORE_ANY_OPERATION | {204}, f"no operation, and yet: {where}"
@@ -134,6 +134,7 @@ class Contract:
 
     def _check_problem(self, answer, where):
         body = answer.json()
+        self.validate({"$ref": "#/components/schemas/ImportProblem"}, body)
         assert body["status"] == answer.status, where
         assert body["type"].endswith("/problems/" + body["code"]), where
         assert body["trace_id"] == answer.header("traceparent").split("-")[1], where

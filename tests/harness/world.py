@@ -216,3 +216,4 @@ class World:
         self.assign(aa, "AA-RANK", organization="AA-TU")
         self.set_target(aa, "AA-RATIO", "AA-TU", comparator="ge", value=90, starts_on="2025-05-07", due_on="2026-12-31")
         self.set_target(aa, "AA-SUM", "AA-W1", comparator="ge", value=100, baseline=0, starts_on="2025-01-01", due_on="2027-12-31")
+        self.must(self.at("AA-W1", "reporter").enter("AA-RATIO", "AA-W1-C1", "2026-Q1", {"numerator": 3, "denominator": 4}))
