@@ -81,8 +81,8 @@ class Loader:
     def units(self, file):
         manager = self.manager(file)
         there = {item["code"] for item in manager.every("/v1/organizations")}
-        for generation in programme.organizations(file):
-            each(f"Organisations of {programme.root(file)}", [body for body in generation if body["code"] not in there],
+        for text, generation in programme.organizations(file):
+            each(text, [body for body in generation if body["code"] not in there],
                  lambda body: manager.post("/v1/organizations", body))
 
     def programme(self, file):

@@ -62,15 +62,13 @@ def cells(code, kind, name):
 
 
 def organizations(file):
-    """All units of a programme file's province, in generations: a unit's parent stands in an earlier one."""
-    if root(file) != "DN-TU":
-        return [list(bodies(file))]
-    units = list(wards())
-    return [
-        list(bodies(file)) + [committee(code, name) for code, _, name in units],
-        [body for unit in units for body in below_committee(*unit)],
-        [body for unit in units for body in cells(*unit)],
-    ]
+    """All units of a programme file's province, in generations (what they are, their bodies): parents stand in earlier ones."""
+    yield f"Bodies of {root(file)}", list(bodies(file))
+    if root(file) == "DN-TU":
+        units = list(wards())
+        yield "Committees of wards and communes", [committee(code, name) for code, _, name in units]
+        yield "Boards and grassroots organisations", [body for unit in units for body in below_committee(*unit)]
+        yield "Cells", [body for unit in units for body in cells(*unit)]
 
 
 def root(file):
