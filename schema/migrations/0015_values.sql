@@ -210,6 +210,11 @@ BEGIN
       number = r.number + excluded.number
   )
   SELECT count(*) INTO folded FROM taken;
+  -- After a first large load the planner should not have to wait for autovacuum's next round.
+  IF folded > 0 AND (SELECT pg_stat_get_mod_since_analyze(c.oid) > 2000 + 2 * greatest(c.reltuples, 0) FROM pg_class c
+      WHERE c.oid = 'value'::regclass) THEN
+    ANALYZE value, value_revision, rollup, rollup_delta;
+  END IF;
   RETURN folded;
 END $$;
 GRANT EXECUTE ON FUNCTION may_enter(uuid, text), rollup_fold(int) TO tiendo_service;

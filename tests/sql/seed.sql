@@ -1,0 +1,129 @@
+-- A small province for the SQL tests: DN-TU with :wards wards, each with a board, two grassroots organisations and
+-- 20 cells; the programme DN-464 with its eight indicators and their assignments and targets; accounts of every role.
+-- Run by the cluster's superuser with -v wards=N.
+SET search_path = tiendo, public;
+SET client_min_messages = warning;
+
+CREATE FUNCTION test_id() RETURNS uuid LANGUAGE sql VOLATILE SET search_path = tiendo, public
+  AS $$ SELECT overlay(overlay(gen_random_uuid()::text placing '7' from 15 for 1) placing '0198' from 1 for 4)::uuid $$;
+-- The clock of the tests: what stands in test_clock, else the real time.
+CREATE TABLE test_clock (at timestamptz);
+GRANT SELECT ON test_clock TO tiendo_service, tiendo_owner;
+CREATE OR REPLACE FUNCTION clock_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+  AS $$ SELECT coalesce((SELECT at FROM tiendo.test_clock), now()) $$;
+INSERT INTO test_clock VALUES ('2026-07-10 09:00+07');
+
+CREATE FUNCTION test_unit(p_code text, p_parent text, p_kind text, p_name text, p_attached boolean DEFAULT false) RETURNS uuid
+  LANGUAGE plpgsql SET search_path = tiendo, public AS $$
+DECLARE new_id uuid := test_id(); p uuid := (SELECT id FROM organization WHERE code = p_parent);
+BEGIN
+  INSERT INTO organization (id, root_id, parent_id, code, scope_key, name, kind, attached, valid_from)
+  VALUES (new_id, new_id, p, p_code, '000000', p_name, p_kind, p_attached, '2020-01-01');
+  INSERT INTO organization_span (organization_id, scope_key, validity, name, kind, parent_id)
+  VALUES (new_id, (SELECT scope_key FROM organization WHERE id = new_id), daterange('2020-01-01', NULL), p_name, p_kind, p);
+  RETURN new_id;
+END $$;
+
+SELECT test_unit('DN-TU', NULL, 'provincial_party_committee', 'Tỉnh ủy Đồng Nai') \g (format=unaligned) /dev/null
+SELECT test_unit('DN-' || c, 'DN-TU', k, n, a) FROM (VALUES
+  ('BTV', 'standing_committee', 'Ban Thường vụ Tỉnh ủy', false),
+  ('VPTU', 'advisory_support_agency', 'Văn phòng Tỉnh ủy', false),
+  ('BTGDV', 'advisory_support_agency', 'Ban Tuyên giáo và Dân vận Tỉnh ủy', false),
+  ('UBKT', 'inspection_committee', 'Ủy ban Kiểm tra Tỉnh ủy', false),
+  ('MTTQ', 'fatherland_front_committee', 'Ủy ban Mặt trận Tổ quốc Việt Nam tỉnh', true)) x(c, k, n, a) \g /dev/null
+SELECT test_unit('DN-W' || w, 'DN-TU', 'directly_subordinate_party_committee', 'Đảng ủy phường ' || w)
+FROM generate_series(1, :wards) w \g /dev/null
+SELECT test_unit('DN-W' || w || '-BXD', 'DN-W' || w, 'party_building_board', 'Ban Xây dựng Đảng phường ' || w),
+  test_unit('DN-W' || w || '-DB1', 'DN-W' || w, 'grassroots_party_organization', 'Đảng bộ cơ sở 1 phường ' || w),
+  test_unit('DN-W' || w || '-DB2', 'DN-W' || w, 'grassroots_party_organization', 'Đảng bộ cơ sở 2 phường ' || w)
+FROM generate_series(1, :wards) w \g /dev/null
+SELECT test_unit('DN-W' || w || '-CB' || lpad(c::text, 2, '0'), 'DN-W' || w || '-DB' || (1 + c % 2), 'party_cell',
+  'Chi bộ ' || c || ' phường ' || w)
+FROM generate_series(1, :wards) w, generate_series(1, 20) c ORDER BY w, c \g /dev/null
+INSERT INTO organization_identifier (organization_id, scope_key, scheme, value, validity)
+SELECT id, scope_key, 'statistics', (26000 + substr(code, 5)::int)::text, daterange('2025-07-01', NULL)
+FROM organization WHERE kind = 'directly_subordinate_party_committee';
+
+INSERT INTO programme (id, code, title, document, document_on, owner_id, scope_id, starts_on, ends_on)
+SELECT test_id(), 'DN-464', 'Kế hoạch tổng thể', '464-KH/TU', '2025-05-07', b.id, o.id, '2025-05-07', '2028-12-31'
+FROM organization o, organization b WHERE o.code = 'DN-TU' AND b.code = 'DN-BTV';
+INSERT INTO programme_pillar SELECT id, scope_key, 'platforms', 'Nền tảng và ứng dụng số', 1 FROM programme;
+INSERT INTO indicator (id, programme_id, code, pillar, name, unit, kind, direction, aggregation, frequency)
+SELECT test_id(), p.id, x.* FROM programme p, (VALUES
+  ('DN-01', 'platforms', 'Hạ tầng số được đáp ứng', 'milestone', 'milestone', NULL, 'count_done', 'quarter'),
+  ('DN-02', 'platforms', 'Nền tảng, ứng dụng số được đưa vào sử dụng', 'percent', 'ratio', 'increase', 'ratio_of_sums', 'quarter'),
+  ('DN-03', 'platforms', 'Dữ liệu số đáp ứng yêu cầu khai thác', 'milestone', 'milestone', NULL, 'count_done', 'quarter'),
+  ('DN-04', 'platforms', 'Nghiệp vụ của Mặt trận Tổ quốc tỉnh trên môi trường số', 'milestone', 'milestone', NULL, 'none', 'quarter'),
+  ('DN-05', 'platforms', 'Kiện toàn tổ chức bộ máy', 'milestone', 'milestone', NULL, 'count_done', 'quarter'),
+  ('DN-06A', 'platforms', 'Tổ chức đảng được tuyên truyền', 'percent', 'ratio', 'increase', 'ratio_of_sums', 'quarter'),
+  ('DN-06B', 'platforms', 'Cán bộ, đảng viên được tuyên truyền', 'percent', 'ratio', 'increase', 'ratio_of_sums', 'quarter'),
+  ('DN-06C', 'platforms', 'Lực lượng nòng cốt được tuyên truyền', 'percent', 'ratio', 'increase', 'ratio_of_sums', 'quarter')) x;
+INSERT INTO assignment (id, indicator_id, organization_id, kind, under_id, mode, entered_by, validity)
+SELECT test_id(), i.id, CASE WHEN i.code = 'DN-04' THEN m.id END,
+  CASE i.code WHEN 'DN-04' THEN NULL WHEN 'DN-06B' THEN 'party_cell' ELSE 'directly_subordinate_party_committee' END,
+  CASE WHEN i.code <> 'DN-04' THEN t.id END, CASE WHEN i.code IN ('DN-02', 'DN-06A', 'DN-06C') THEN 'total' ELSE 'own' END,
+  CASE WHEN i.code = 'DN-06B' THEN 'superior' ELSE 'self' END, daterange('2025-05-07', NULL)
+FROM indicator i, organization t, organization m WHERE t.code = 'DN-TU' AND m.code = 'DN-MTTQ';
+INSERT INTO target (id, indicator_id, organization_id, starts_on, comparator, value, due_on)
+SELECT test_id(), i.id, o.id, '2025-05-07', CASE i.kind WHEN 'ratio' THEN 'ge' ELSE 'milestone' END,
+  CASE i.kind WHEN 'ratio' THEN 100 END, CASE WHEN i.code LIKE 'DN-06%' THEN '2025-12-31' ELSE '2028-12-31' END::date
+FROM indicator i, organization o WHERE o.code = 'DN-TU';
+
+INSERT INTO signing_key (kid, public_jwk, private_sealed) VALUES ('test', '', '');
+INSERT INTO mandate (id, giver_id, scope_key, unit_id, unit_kind, over_id, over_parent, functions, programme_id, valid_from)
+SELECT test_id(), t.id, t.scope_key, u.id, NULL, t.id, false, f, CASE WHEN c = 'DN-BTGDV' THEN (SELECT id FROM programme) END, date '2025-01-01'
+FROM organization t, (VALUES ('DN-VPTU', ARRAY['read', 'enter', 'define', 'review', 'remind', 'audit']),
+  ('DN-BTGDV', ARRAY['read', 'define', 'review', 'remind']), ('DN-UBKT', ARRAY['read', 'audit', 'remind'])) x(c, f)
+  JOIN organization u ON u.code = x.c
+WHERE t.code = 'DN-TU'
+UNION ALL
+SELECT test_id(), t.id, t.scope_key, NULL, 'party_building_board', NULL, true, ARRAY['read', 'enter', 'remind'], NULL, date '2025-01-01'
+FROM organization t WHERE t.code = 'DN-TU';
+
+-- Every (unit, role) that a test enters as gets its account, grant and session when it is first asked for.
+CREATE TABLE test_caller (unit text, role text, grant_id uuid, session_id uuid, PRIMARY KEY (unit, role));
+CREATE FUNCTION test_enter(p_unit text, p_role text, p_permission text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = tiendo, public AS $$
+DECLARE c test_caller; o uuid; a uuid;
+BEGIN
+  SELECT * INTO c FROM test_caller WHERE unit = p_unit AND role = p_role;
+  IF NOT FOUND THEN
+    SELECT id INTO STRICT o FROM organization WHERE code = p_unit;
+    a := test_id(); c.grant_id := test_id(); c.session_id := test_id();
+    IF p_role = 'connector' THEN
+      INSERT INTO client (id, organization_id, scope_key, name, scopes)
+      VALUES (a, o, '', 'test', ARRAY(SELECT code FROM permission));
+    ELSE
+      INSERT INTO account (id, organization_id, scope_key, username, display_name)
+      VALUES (a, o, '', lower(p_unit || '.' || p_role), p_role);
+    END IF;
+    INSERT INTO access_grant (id, account_id, client_id, organization_id, scope_key, role, valid_from)
+    VALUES (c.grant_id, CASE WHEN p_role <> 'connector' THEN a END, CASE WHEN p_role = 'connector' THEN a END, o, '', p_role, '2025-01-01');
+    INSERT INTO session (id, grant_id, account_id, client_id, expires_at)
+    VALUES (c.session_id, c.grant_id, CASE WHEN p_role <> 'connector' THEN a END, CASE WHEN p_role = 'connector' THEN a END, 'infinity');
+    INSERT INTO test_caller VALUES (p_unit, p_role, c.grant_id, c.session_id);
+  END IF;
+  PERFORM enter(c.grant_id, c.session_id, 'test', p_permission);
+END $$;
+GRANT EXECUTE ON FUNCTION test_enter(text, text, text), test_id() TO tiendo_service;
+
+-- Runs a statement and gives what it raised: 'code' of the problem with its faults, or 'ok'.
+CREATE FUNCTION test_try(sql text) RETURNS text LANGUAGE plpgsql SET search_path = tiendo, public AS $$
+DECLARE d text; m text; s text;
+BEGIN
+  EXECUTE sql;
+  RETURN 'ok';
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS m = MESSAGE_TEXT, d = PG_EXCEPTION_DETAIL, s = RETURNED_SQLSTATE;
+  RETURN s || ' ' || m || CASE WHEN s = 'TD422' THEN ' ' || coalesce((SELECT string_agg(coalesce(f ->> 'pointer', f ->> 'parameter')
+    || ':' || (f ->> 'code'), ',') FROM jsonb_array_elements(d::jsonb) f), '') ELSE '' END;
+END $$;
+GRANT EXECUTE ON FUNCTION test_try(text) TO tiendo_service;
+CREATE FUNCTION test_is(what text, got text, wanted text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF got IS DISTINCT FROM wanted THEN
+    RAISE EXCEPTION '%: got "%", wanted "%"', what, got, wanted;
+  END IF;
+END $$;
+GRANT EXECUTE ON FUNCTION test_is(text, text, text) TO tiendo_service;
+ANALYZE;
