@@ -69,6 +69,8 @@ static int parse_target(struct turn *t)
     }
     if (r == -EINVAL)
         return answered(fail(&t->x, P_BAD_PATH));
+    if (r == -EBADMSG)
+        return answered(fail_detail(&t->x, P_BAD_PARAMETER, "The query cannot be read: a broken escape, a parameter without a name, or too many."));
     if (r == -ENOENT)
         return answered(fail(&t->x, P_NOT_FOUND));
     if (r < 0)

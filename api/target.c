@@ -124,10 +124,10 @@ int target_parse(struct arena *a, const char *raw, struct target *ret)
         struct str query = { mark + 1, n - ret->path.n - 1 };
 
         if (!characters_valid(query.p, query.n))
-            return -EINVAL;
+            return -EBADMSG;
         r = target_pairs(a, query, ret->query, ARRAY_SIZE(ret->query), &ret->n_query);
         if (r < 0)
-            return r == -ENOMEM ? r : -EINVAL;
+            return r == -ENOMEM ? r : -EBADMSG;
     }
     return parse_segments(a, ret);
 }

@@ -22,9 +22,9 @@ struct target {
 };
 
 /*
- * 0; -EINVAL: no well-formed target (broken escapes, %00, bad UTF-8, raw control characters, an empty
- * query key, too many parameters); -ENOENT: well-formed, but a path of a form that no resource has (//, a
- * trailing slash, dots, too deep); -ENOMEM. ret->path is set in the first two cases too.
+ * 0; -EINVAL: no well-formed path (broken escapes, %00, bad UTF-8, raw control characters); -EBADMSG: no
+ * well-formed query (the same, an empty name, too many parameters); -ENOENT: well-formed, but a path that no
+ * resource has (//, a trailing slash, dots, too deep); -ENOMEM. ret->path is set in all but the last.
  */
 MUST_CHECK int target_parse(struct arena *a, const char *raw, struct target *ret);
 
