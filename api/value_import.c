@@ -188,11 +188,7 @@ static int refuse(struct import *im, const char *status)
     _cleanup_(buf_free) struct buf b;
 
     buf_init(&b, SIZE_MAX / 2);
-    if (problem_render(&b, &problem) < 0)
-        return -ENOMEM;
-    while (b.n > 0 && b.p[b.n - 1] != '}')
-        b.n--;
-    b.n--;
+    problem_open(&b, &problem);
     buf_addc(&b, ',');
     buf_adds(&b, account + 1);
     x->reply.status = (unsigned)strtoul(status, NULL, 10);

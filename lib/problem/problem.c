@@ -134,7 +134,7 @@ static void add_fault(struct buf *b, const struct fault *fault)
     buf_addc(b, '}');
 }
 
-int problem_render(struct buf *b, const struct problem *p)
+void problem_open(struct buf *b, const struct problem *p)
 {
     const struct problem_kind *kind = &problem_kinds[p->code];
 
@@ -145,16 +145,18 @@ int problem_render(struct buf *b, const struct problem *p)
     add_member(b, "instance", p->instance);
     add_member(b, "code", kind->code);
     add_member(b, "trace_id", p->trace_id);
-    if (p->faults && p->faults->n > 0) {
-        buf_adds(b, ",\"errors\":[");
-        for (size_t i = 0; i < p->faults->n; i++) {
-            if (i > 0)
-                buf_addc(b, ',');
-            add_fault(b, &p->faults->items[i]);
-        }
-        buf_addc(b, ']');
+}
+
+int problem_render(struct buf *b, const struct problem *p)
+{
+    problem_open(b, p);
+    buf_adds(b, ",\"errors\":[");
+    for (size_t i = 0; p->faults && i < p->faults->n; i++) {
+        if (i > 0)
+            buf_addc(b, ',');
+        add_fault(b, &p->faults->items[i]);
     }
-    buf_addc(b, '}');
+    buf_adds(b, "]}");
     return b->failed ? -ENOMEM : 0;
 }
 

@@ -91,6 +91,9 @@ struct problem {
     const struct faults *faults; /* may be NULL */
 };
 
+/* The same without errors[] and the closing brace, for a writer that goes on with members of its own. */
+void problem_open(struct buf *b, const struct problem *p);
+
 int problem_status(enum problem_code code);
 
 /* Appends the problem as JSON; -ENOMEM when b has failed. */
