@@ -119,20 +119,45 @@ static void gauge(struct buf *out, const char *name, const char *help, unsigned 
     buf_addf(out, "# HELP %s %s\n# TYPE %s gauge\n%s %llu\n", name, help, name, name, value);
 }
 
-static void render_pool(struct buf *out, const char *lane, struct db_pool *pool)
+/* One family of figures for both lanes. */
+static void pool_family(struct buf *out, const struct db_pool_stats stats[2], const char *name, const char *type, size_t offset, bool wide)
 {
-    struct db_pool_stats stats;
+    static const char *const lanes[2] = { "quick", "long" };
 
-    db_pool_stats(pool, &stats);
-    buf_addf(out, "db_pool_connections{lane=\"%s\",state=\"open\"} %u\n", lane, stats.open);
-    buf_addf(out, "db_pool_connections{lane=\"%s\",state=\"idle\"} %u\n", lane, stats.idle);
-    buf_addf(out, "db_pool_connections{lane=\"%s\",state=\"wanted\"} %u\n", lane, stats.size);
-    buf_addf(out, "db_pool_waiting{lane=\"%s\"} %u\n", lane, stats.waiting);
-    buf_addf(out, "db_pool_takes_total{lane=\"%s\"} %llu\n", lane, (unsigned long long)stats.takes);
-    buf_addf(out, "db_pool_exhausted_total{lane=\"%s\"} %llu\n", lane, (unsigned long long)stats.exhausted);
-    buf_addf(out, "db_pool_refused_total{lane=\"%s\"} %llu\n", lane, (unsigned long long)stats.refused);
-    buf_addf(out, "db_pool_lost_total{lane=\"%s\"} %llu\n", lane, (unsigned long long)stats.lost);
-    buf_addf(out, "db_pool_timeouts_total{lane=\"%s\"} %llu\n", lane, (unsigned long long)stats.timeouts);
+    buf_addf(out, "# TYPE %s %s\n", name, type);
+    for (size_t i = 0; i < 2; i++) {
+        const char *at = (const char *)&stats[i] + offset;
+        unsigned long long value = wide ? *(const uint64_t *)(const void *)at : *(const unsigned *)(const void *)at;
+
+        buf_addf(out, "%s{lane=\"%s\"} %llu\n", name, lanes[i], value);
+    }
+}
+
+static void render_pools(struct buf *out, struct service *service)
+{
+    static const struct {
+        const char *name;
+        const char *type;
+        size_t offset;
+        bool wide;
+    } rows[] = {
+        { "db_pool_size", "gauge", offsetof(struct db_pool_stats, size), false },
+        { "db_pool_open", "gauge", offsetof(struct db_pool_stats, open), false },
+        { "db_pool_idle", "gauge", offsetof(struct db_pool_stats, idle), false },
+        { "db_pool_waiting", "gauge", offsetof(struct db_pool_stats, waiting), false },
+        { "db_pool_takes_total", "counter", offsetof(struct db_pool_stats, takes), true },
+        { "db_pool_exhausted_total", "counter", offsetof(struct db_pool_stats, exhausted), true },
+        { "db_pool_refused_total", "counter", offsetof(struct db_pool_stats, refused), true },
+        { "db_pool_connects_total", "counter", offsetof(struct db_pool_stats, connects), true },
+        { "db_pool_lost_total", "counter", offsetof(struct db_pool_stats, lost), true },
+        { "db_pool_timeouts_total", "counter", offsetof(struct db_pool_stats, timeouts), true },
+    };
+    struct db_pool_stats stats[2];
+
+    db_pool_stats(service->quick, &stats[0]);
+    db_pool_stats(service->slow, &stats[1]);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        pool_family(out, stats, rows[i].name, rows[i].type, rows[i].offset, rows[i].wide);
 }
 
 static unsigned long long resident_bytes(void)
@@ -151,9 +176,7 @@ static unsigned long long resident_bytes(void)
 void metrics_render(struct service *service, struct buf *out)
 {
     render_routes(service->metrics, out);
-    buf_adds(out, "# TYPE db_pool_connections gauge\n");
-    render_pool(out, "quick", service->quick);
-    render_pool(out, "long", service->slow);
+    render_pools(out, service);
     gauge(out, "http_server_connections", "Open connections.", bridge_connections(service->front));
     gauge(out, "http_server_active_requests", "Requests being answered.", bridge_in_flight(service->front));
     gauge(out, "process_resident_memory_bytes", "Resident memory.", resident_bytes());
