@@ -84,9 +84,16 @@ cluster_share() {
 
 cluster_running() { (cd / && run_as "$2" "$PG_BIN/pg_ctl" status -s -D "$1/db") >/dev/null 2>&1; }
 
-# cluster_start DIR CLUSTER_USER
+cluster_ready() { "$PG_BIN/pg_isready" -q -h "$(cluster_socket_dir "$1")"; }
+
+# cluster_start DIR CLUSTER_USER: until it is ready; waits for one that is on its way in or out.
 cluster_start() {
-  cluster_running "$1" "$2" && return 0
+  local i
+  for ((i = 0; i < 300; i++)); do
+    cluster_ready "$1" && return 0
+    cluster_running "$1" "$2" || break
+    sleep 0.2
+  done
   (cd / && run_as "$2" "$PG_BIN/pg_ctl" start -s -w -t 120 -D "$1/db" -l "$1/log/postgresql.log" 9>&-)
 }
 
