@@ -142,8 +142,8 @@ static int unhex(const char *hex, uint8_t *ret, size_t max, size_t *ret_n)
     return 0;
 }
 
-int keys_sign(const struct service *service, const char *kid, const char *sealed, const struct token_claims *claims,
-    char **ret_token)
+int keys_sign(
+    struct service *service, const char *kid, const char *sealed, const struct token_claims *claims, char **ret_token)
 {
     uint8_t blob[PEM_MAX + SECRET_SEAL_OVERHEAD];
     char pem[PEM_MAX + 1];
@@ -164,6 +164,8 @@ int keys_sign(const struct service *service, const char *kid, const char *sealed
     pem[n - SECRET_SEAL_OVERHEAD] = '\0';
     r = token_issue(kid, pem, claims, ret_token);
     secret_wipe(pem, sizeof(pem));
+    if (r == 0 && !token_verifier_knows(service->verifier, kid))
+        (void)keys_reload(service);
     return r;
 }
 

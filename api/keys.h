@@ -19,7 +19,7 @@ int keys_reload(void *service);
 /* A new pair and its private part, sealed, as a bytea literal for free(). */
 MUST_CHECK int keys_make(const struct secret_key *master, struct token_pair *ret_pair, char **ret_sealed);
 /* Signs with a key as the database gives it (kid, sealed in hexadecimal). -ENOKEY without one. */
-MUST_CHECK int keys_sign(const struct service *service, const char *kid, const char *sealed,
-    const struct token_claims *claims, char **ret_token);
+MUST_CHECK int keys_sign(
+    struct service *service, const char *kid, const char *sealed, const struct token_claims *claims, char **ret_token);
 
 #endif

@@ -1,4 +1,4 @@
-/* POST /v1/sessions: a person logs in. The database counts tries before the password is looked at. */
+/* POST /v1/sessions: a person logs in. The database counts failures; a fitting password is worth nothing once there are too many. */
 #include <errno.h>
 #include <ctype.h>
 #include <string.h>
@@ -13,6 +13,7 @@
 struct login {
     const char *username, *password, *grant;
     const char *account, *hash; /* NULL: nobody of that name */
+    const char *most, *window;
 };
 
 static const char *member(const struct exchange *x, const char *name)
@@ -41,12 +42,16 @@ static const char *copied(struct exchange *x, const struct db_result *rows, cons
     return db_is_null(rows, 0, col) ? NULL : arena_strdup(x->arena, db_value(rows, 0, col));
 }
 
+static int tell_wait(struct exchange *x, const char *seconds)
+{
+    reply_header(x, "Retry-After", seconds);
+    return fail(x, P_TOO_MANY_LOGINS);
+}
+
 /* 0: the try may go on; 1: the exchange holds the answer. */
 static int begin(struct exchange *x, struct login *login)
 {
-    const struct config *config = x->service->config;
-    const char *const values[] = { login->username, x->client, number(x, config->login_failures),
-        number(x, config->login_window_s) };
+    const char *const values[] = { login->username, x->client, login->most, login->window };
     _cleanup_(db_result_freep) struct db_result *rows = NULL;
     int r;
 
@@ -54,8 +59,7 @@ static int begin(struct exchange *x, struct login *login)
     if (r != 0)
         return r;
     if (strcmp(row_text(rows, "wait_s"), "0") != 0) {
-        reply_header(x, "Retry-After", copied(x, rows, "wait_s"));
-        fail(x, P_TOO_MANY_LOGINS);
+        tell_wait(x, copied(x, rows, "wait_s"));
         return 1;
     }
     login->account = copied(x, rows, "account_id");
@@ -63,9 +67,19 @@ static int begin(struct exchange *x, struct login *login)
     return 0;
 }
 
+/* Counts the failure first: an answer that was not counted is not given. */
 static int refuse(struct exchange *x, const struct login *login)
 {
+    const char *const values[] = { login->username, x->client, login->most, login->window };
+    _cleanup_(db_result_freep) struct db_result *rows = NULL;
+    int r;
+
+    r = query_fetch(x, &query_login_fail, values, &rows);
+    if (r != 0)
+        return r < 0 ? r : 0;
     log_info("login_failed", "trace_id=%s account=%s client=%s", x->trace_id, login->account, x->client);
+    if (strcmp(row_text(rows, "throttled"), "t") == 0)
+        return tell_wait(x, login->window);
     return fail(x, P_INVALID_CREDENTIALS);
 }
 
@@ -74,6 +88,8 @@ static int answer(struct exchange *x, const struct login *login, const struct db
 {
     const char *result = row_text(rows, "result"), *more;
 
+    if (strcmp(result, "throttled") == 0)
+        return tell_wait(x, login->window);
     if (strcmp(result, "inactive") == 0)
         return refuse(x, login);
     if (strcmp(result, "no_grant") == 0)
@@ -95,8 +111,8 @@ static int finish(struct exchange *x, const struct login *login)
 {
     char session[UUID_TEXT];
     struct refresh refresh;
-    const char *const values[] = { login->username, x->client, login->account, login->grant, session, refresh.hash,
-        number(x, x->service->config->refresh_lifetime_s) };
+    const char *const values[] = { login->username, x->client, login->most, login->window, login->account, login->grant,
+        session, refresh.hash, number(x, x->service->config->refresh_lifetime_s) };
     _cleanup_(db_result_freep) struct db_result *rows = NULL;
     int r;
 
@@ -114,7 +130,9 @@ int handle_session_create(struct exchange *x)
     int r;
 
     login.username = lower(x->arena, member(x, "username"));
-    if (login.username == NULL)
+    login.most = number(x, x->service->config->login_failures);
+    login.window = number(x, x->service->config->login_window_s);
+    if (login.username == NULL || login.most == NULL || login.window == NULL)
         return -ENOMEM;
     r = begin(x, &login);
     if (r != 0)

@@ -62,7 +62,7 @@ struct token_options {
     /* Asked when a kid is unknown; loads keys and calls token_verifier_set_keys. May be NULL. */
     int (*reload)(void *userdata);
     void *userdata;
-    int64_t reload_interval; /* seconds between two reloads at least */
+    int64_t reload_interval; /* seconds between two reloads, after a few at once; at least 1 */
 };
 
 /* 0, -ENOMEM, -EINVAL. Free of threads and safe to share by them. */
@@ -72,6 +72,8 @@ void token_verifier_freep(struct token_verifier **verifier);
 
 /* Replaces the accepted keys, each a public JWK (ES256 alone). 0, -EINVAL (nothing changed), -ENOMEM. */
 int token_verifier_set_keys(struct token_verifier *verifier, const char *const *jwks, size_t n);
+/* Whether tokens of this key are accepted. */
+bool token_verifier_knows(struct token_verifier *verifier, const char *kid);
 /* The accepted keys as a JWK set, for free(). 0 or -ENOMEM. */
 int token_verifier_jwks(struct token_verifier *verifier, char **ret_json);
 

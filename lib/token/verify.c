@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RELOAD_BURST 4
+
 /* One immutable set of keys; readers hold a reference while they check. */
 struct key_set {
     atomic_size_t refs;
@@ -28,9 +30,9 @@ struct token_verifier {
     _Atomic uint64_t generation; /* of the current set; remembered tokens of another are void */
 
     pthread_mutex_t reload_lock;
-    int64_t reloaded_us;
+    int64_t reload_refilled_us;
+    int reloads_left;
     int reload_result;
-    bool reload_tried;
 };
 
 static struct key_set *key_set_new(size_t n)
@@ -132,6 +134,8 @@ int token_verifier_new(const struct token_options *options, struct token_verifie
     if (!v->issuer || !v->audience || !v->keys || !v->sha256 || (options->cache_max > 0 && !v->cache))
         return -ENOMEM;
     v->options = *options;
+    if (v->options.reload_interval < 1)
+        v->options.reload_interval = 1;
     v->options.issuer = v->issuer;
     v->options.audience = v->audience;
     v->keys->generation = 1;
@@ -188,6 +192,13 @@ int token_verifier_jwks(struct token_verifier *v, char **ret_json)
     return 0;
 }
 
+bool token_verifier_knows(struct token_verifier *v, const char *kid)
+{
+    _cleanup_(key_set_unrefp) struct key_set *set = key_set_acquire(v);
+
+    return key_set_find(set, kid) != NULL;
+}
+
 uint64_t token_scope_bits(const struct token_verifier *v, const char *scope)
 {
     const char *const *words = v->options.scopes;
@@ -204,24 +215,39 @@ uint64_t token_scope_bits(const struct token_verifier *v, const char *scope)
     return bits;
 }
 
-/* Asks for the keys anew, seldom enough that a flood of made-up kids costs next to nothing. */
+/* A few reloads at once, then one in each interval: a flood of made-up kids costs next to nothing. */
+static bool may_reload(struct token_verifier *v, int64_t now_us)
+{
+    const int64_t interval_us = v->options.reload_interval * 1000000;
+    int64_t since = now_us - v->reload_refilled_us;
+
+    if (since < 0 || since >= interval_us * RELOAD_BURST) {
+        v->reloads_left = RELOAD_BURST;
+        v->reload_refilled_us = now_us;
+    } else if (since >= interval_us) {
+        v->reloads_left += (int)(since / interval_us);
+        if (v->reloads_left > RELOAD_BURST)
+            v->reloads_left = RELOAD_BURST;
+        v->reload_refilled_us += since / interval_us * interval_us;
+    }
+    if (v->reloads_left == 0)
+        return false;
+    v->reloads_left--;
+    return true;
+}
+
 static int reload(struct token_verifier *v, const char *kid, int64_t now_us)
 {
     _cleanup_(key_set_unrefp) struct key_set *set = NULL;
-    int64_t since;
     int r = 0;
 
     if (!v->options.reload)
         return 0;
     pthread_mutex_lock(&v->reload_lock);
     set = key_set_acquire(v);
-    since = now_us - v->reloaded_us;
     if (!key_set_find(set, kid)) {
-        if (!v->reload_tried || since < 0 || since >= v->options.reload_interval * 1000000) {
-            v->reload_tried = true;
-            v->reloaded_us = now_us;
+        if (may_reload(v, now_us))
             v->reload_result = v->options.reload(v->options.userdata);
-        }
         r = v->reload_result;
     }
     pthread_mutex_unlock(&v->reload_lock);

@@ -13,49 +13,64 @@ CREATE FUNCTION throttle_key(what text, username text, address text) RETURNS tex
   SET search_path = tiendo, public AS $$
   SELECT what || ':' || encode(sha256(convert_to(username || chr(10) || address, 'UTF8')), 'hex') $$;
 
--- Counts one more try and gives how many the running window has seen.
-CREATE FUNCTION throttle_count(p_key text, window_s int) RETURNS login_throttle LANGUAGE plpgsql
-  SET search_path = tiendo, public AS $$
-DECLARE t login_throttle;
+-- Failures in the running window, and when it ends.
+CREATE FUNCTION throttle_state(p_key text, window_s int, OUT failures int, OUT ends timestamptz, OUT blocked_until timestamptz)
+  LANGUAGE plpgsql STABLE SET search_path = tiendo, public AS $$
 BEGIN
-  INSERT INTO login_throttle AS l (key, failures, window_start) VALUES (p_key, 1, clock_now())
-  ON CONFLICT (key) DO UPDATE SET
-    failures = CASE WHEN l.window_start <= clock_now() - make_interval(secs => window_s) THEN 1 ELSE l.failures + 1 END,
-    window_start = CASE WHEN l.window_start <= clock_now() - make_interval(secs => window_s) THEN clock_now() ELSE l.window_start END
-  RETURNING * INTO t;
-  RETURN t;
+  SELECT t.failures, t.window_start + make_interval(secs => window_s), t.blocked_until INTO failures, ends, blocked_until
+  FROM login_throttle t WHERE t.key = p_key AND t.window_start > clock_now() - make_interval(secs => window_s);
+  failures := coalesce(failures, 0);
 END $$;
 
--- The first half of logging in: the password hash to compare with (NULL for nobody), or how long to wait. A try counts
--- as a failure until login_finish says otherwise, so that parallel guesses count too. Two counters: one for the pair of
--- name and address, which closes for the rest of its window; one for the name from everywhere, which never closes but,
--- after ten times as many failures, lets through one try in five seconds, and does not hold up an address from which
--- that name has logged in during the last day. So nobody can lock another out.
+-- Whether that name has logged in from that address during the last day.
+CREATE FUNCTION throttle_known(username text, address text) RETURNS boolean LANGUAGE sql STABLE SET search_path = tiendo, public AS $$
+  SELECT EXISTS (SELECT FROM login_throttle t WHERE t.key = throttle_key('known', username, address)
+    AND t.window_start > clock_now() - interval '1 day') $$;
+
+-- The first third of logging in: the password hash to compare with (NULL for nobody), or how long to wait. Two counters of
+-- failures: one for the pair of name and address, which closes for the rest of its window; one for the name from
+-- everywhere, which never closes but, after ten times as many failures, lets through one try in five seconds, and does not
+-- hold up an address from which that name has logged in during the last day. So nobody can lock another out.
 CREATE FUNCTION login_begin(p_username text, p_address text, most int, window_s int,
     OUT account_id uuid, OUT password_hash text, OUT wait_s int)
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
 DECLARE
-  pair login_throttle := throttle_count(throttle_key('pair', p_username, p_address), window_s);
-  everywhere login_throttle;
+  pair record := throttle_state(throttle_key('pair', p_username, p_address), window_s);
+  everywhere record := throttle_state(throttle_key('name', p_username, ''), window_s);
 BEGIN
   wait_s := 0;
-  IF pair.failures > most THEN
-    wait_s := greatest(1, ceil(extract(epoch FROM pair.window_start + make_interval(secs => window_s) - clock_now())));
+  IF pair.failures >= most THEN
+    wait_s := greatest(1, ceil(extract(epoch FROM pair.ends - clock_now())));
     RETURN;
   END IF;
-  IF NOT EXISTS (SELECT FROM login_throttle t WHERE t.key = throttle_key('known', p_username, p_address)
-      AND t.window_start > clock_now() - interval '1 day') THEN
-    everywhere := throttle_count(throttle_key('name', p_username, ''), window_s);
-    IF everywhere.failures > most * 10 THEN
-      IF everywhere.blocked_until > clock_now() THEN
-        wait_s := 5;
-        RETURN;
-      END IF;
-      UPDATE login_throttle t SET blocked_until = clock_now() + interval '5 seconds' WHERE t.key = everywhere.key;
+  IF everywhere.failures >= most * 10 AND NOT throttle_known(p_username, p_address) THEN
+    UPDATE login_throttle t SET blocked_until = clock_now() + interval '5 seconds'
+    WHERE t.key = throttle_key('name', p_username, '') AND (t.blocked_until IS NULL OR t.blocked_until <= clock_now());
+    IF NOT FOUND THEN
+      wait_s := 5;
+      RETURN;
     END IF;
   END IF;
   SELECT a.id, a.password_hash INTO account_id, password_hash
   FROM account a WHERE a.username = p_username AND a.status = 'active';
+END $$;
+
+-- Counts one failure more.
+CREATE FUNCTION throttle_count(p_key text, window_s int) RETURNS int LANGUAGE sql SET search_path = tiendo, public AS $$
+  INSERT INTO login_throttle AS l (key, failures, window_start) VALUES (p_key, 1, clock_now())
+  ON CONFLICT (key) DO UPDATE SET
+    failures = CASE WHEN l.window_start <= clock_now() - make_interval(secs => window_s) THEN 1 ELSE l.failures + 1 END,
+    window_start = CASE WHEN l.window_start <= clock_now() - make_interval(secs => window_s) THEN clock_now() ELSE l.window_start END
+  RETURNING failures $$;
+
+-- The second third, where the password did not fit. Whether it was one too many: then it is answered like a fitting one
+-- that came too late.
+CREATE FUNCTION login_fail(p_username text, p_address text, most int, window_s int) RETURNS boolean
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+DECLARE failures int := throttle_count(throttle_key('pair', p_username, p_address), window_s);
+BEGIN
+  PERFORM throttle_count(throttle_key('name', p_username, ''), window_s);
+  RETURN failures > most;
 END $$;
 
 -- ---- grants and what they give -----------------------------------------------------------------------------
@@ -79,23 +94,30 @@ CREATE FUNCTION held_grants(holder uuid) RETURNS jsonb LANGUAGE sql STABLE SET s
   FROM access_grant g WHERE (g.account_id = holder OR g.client_id = holder) AND grant_holds(g) $$;
 
 -- ---- sessions ----------------------------------------------------------------------------------------------
--- The second half of logging in, once the password fitted: a session in the grant asked for, else in the oldest one.
--- result: ok, unknown_grant, no_grant, or inactive when the account has been suspended meanwhile.
-CREATE FUNCTION login_finish(p_username text, p_address text, p_account uuid, p_grant uuid, p_session uuid,
-    p_refresh bytea, refresh_s int,
+-- The last third, where the password fitted: a session in the grant asked for, else in the oldest one. Failures counted
+-- meanwhile still close: guessing in parallel gains nothing. result: ok, throttled, unknown_grant, no_grant, or inactive
+-- when the account has been suspended meanwhile.
+CREATE FUNCTION login_finish(p_username text, p_address text, most int, window_s int, p_account uuid, p_grant uuid,
+    p_session uuid, p_refresh bytea, refresh_s int,
     OUT result text, OUT grant_id uuid, OUT scope text, OUT grants text)
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
 DECLARE
   until timestamptz := clock_now() + make_interval(secs => refresh_s);
+  pair record := throttle_state(throttle_key('pair', p_username, p_address), window_s);
   g access_grant;
 BEGIN
-  DELETE FROM login_throttle t WHERE t.key = throttle_key('pair', p_username, p_address);
-  UPDATE login_throttle t SET failures = greatest(t.failures - 1, 0) WHERE t.key = throttle_key('name', p_username, '')
-    AND NOT EXISTS (SELECT FROM login_throttle k WHERE k.key = throttle_key('known', p_username, p_address)
-      AND k.window_start > clock_now() - interval '1 day');
-  INSERT INTO login_throttle AS l (key, failures, window_start)
-  VALUES (throttle_key('known', p_username, p_address), 0, clock_now())
-  ON CONFLICT (key) DO UPDATE SET window_start = clock_now();
+  IF pair.failures >= most THEN
+    result := 'throttled';
+    RETURN;
+  END IF;
+  IF pair.failures > 0 THEN
+    DELETE FROM login_throttle t WHERE t.key = throttle_key('pair', p_username, p_address);
+  END IF;
+  IF NOT throttle_known(p_username, p_address) THEN
+    INSERT INTO login_throttle AS l (key, failures, window_start)
+    VALUES (throttle_key('known', p_username, p_address), 0, clock_now())
+    ON CONFLICT (key) DO UPDATE SET window_start = clock_now();
+  END IF;
   IF NOT EXISTS (SELECT FROM account a WHERE a.id = p_account AND a.status = 'active') THEN
     result := 'inactive';
     RETURN;
@@ -315,7 +337,8 @@ BEGIN
     'scope', areas)::text);
 END $$;
 
-GRANT EXECUTE ON FUNCTION login_begin(text, text, int, int), login_finish(text, text, uuid, uuid, uuid, bytea, int),
+GRANT EXECUTE ON FUNCTION login_begin(text, text, int, int), login_fail(text, text, int, int),
+  login_finish(text, text, int, int, uuid, uuid, uuid, bytea, int),
   client_check(text, bytea), client_session(text, bytea, uuid, text[], int), refresh_use(bytea, bytea, int, uuid, text[]),
   session_end(uuid, bytea, uuid), signing_keys(), signing_key_active(), me_json()
   TO tiendo_service;

@@ -4,11 +4,15 @@
 -- takes: username, address, most, window_s
 SELECT l.account_id, l.password_hash, l.wait_s FROM login_begin(:username, :address, :most::int, :window_s::int) l
 
+-- name: login_fail :call
+-- takes: username, address, most, window_s
+SELECT login_fail(:username, :address, :most::int, :window_s::int) AS throttled
+
 -- name: login_finish :call
--- takes: username, address, account, grant, session, refresh, refresh_s
+-- takes: username, address, most, window_s, account, grant, session, refresh, refresh_s
 SELECT l.result, l.grant_id, l.scope, l.grants, k.kid, k.sealed
-FROM login_finish(:username, :address, :account::uuid, :grant::uuid, :session::uuid, :refresh::bytea, :refresh_s::int) l,
-  signing_key_active() k
+FROM login_finish(:username, :address, :most::int, :window_s::int, :account::uuid, :grant::uuid, :session::uuid, :refresh::bytea,
+  :refresh_s::int) l, signing_key_active() k
 
 -- name: client_check :call
 -- takes: client, secret
