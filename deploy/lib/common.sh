@@ -7,7 +7,8 @@ have() { command -v "$1" >/dev/null 2>&1; }
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
 # step TEXT COMMAND...: runs COMMAND with its output kept in a file and shows that it moves; prints the output's end when it
-# fails. The command runs in a subshell with errexit, so a failing line inside it is not overlooked.
+# fails. The command runs in a subshell with errexit, so a failing line inside it is not overlooked; but bash ignores errexit
+# where step itself is a condition (step … || …), and only the command's last line counts then.
 step() {
   local text=$1 log pid began=$SECONDS rc=0 tty=0
   shift
