@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 PROBLEM = re.compile(r'^PROBLEM\((\w+), "(\w+)", (\d+),', re.M)
-COMMENT = re.compile(r"COMMENT\s+ON\s+(?:CONSTRAINT|INDEX)\s+(?:tiendo\.)?(\w+)(?:\s+ON\s+[\w.]+)?\s+IS\s+'([^']*)'", re.I)
+COMMENT = re.compile(r"COMMENT\s+ON\s+(?:CONSTRAINT|INDEX)\s+(?:tiendo\.)?(\w+)(?:\s+ON\s+(?:DOMAIN\s+)?[\w.]+)?\s+IS\s+'([^']*)'", re.I)
 MEANING = re.compile(r"^(\d{3}) ([a-z_]+)(?: (#(?:/[^\s]*)?))?$")
 FAIL = re.compile(r"\bfail\(\s*(\d{3})\s*,\s*'([^']+)'")
 

@@ -36,8 +36,9 @@ CREATE FUNCTION is_uuid(ref text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLE
 CREATE FUNCTION fold(t text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
   AS $$ SELECT lower(public.unaccent('public.unaccent'::regdictionary, normalize(t, NFC))) $$;
 
-CREATE DOMAIN code AS text CHECK (VALUE ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'
+CREATE DOMAIN code AS text CONSTRAINT code_shape CHECK (VALUE ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'
   AND VALUE !~ '^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$');
+COMMENT ON CONSTRAINT code_shape ON DOMAIN code IS '422 pattern #/code';
 
 -- Tree keys: six characters of [0-9a-v] a level, root first; the subtree of k is [k, k || '~').
 CREATE TYPE keyrange AS RANGE (subtype = text, collation = "C", multirange_type_name = keymultirange);
