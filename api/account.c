@@ -1,4 +1,4 @@
-/* POST /v1/accounts: the password is hashed here, or made here and shown once; it never reaches the database as text. */
+/* POST /v1/accounts: the password is hashed here, or made here and shown once; the database never sees its text. */
 #include <errno.h>
 #include <string.h>
 

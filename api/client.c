@@ -1,4 +1,4 @@
-/* POST /v1/clients: the secret is made here, shown once, and kept as its digest (it is random: no slow hash is needed). */
+/* POST /v1/clients: the secret is made here, shown once, and kept as a digest (it is random: that needs no slow hash). */
 #include <string.h>
 
 #include "issue.h"

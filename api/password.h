@@ -1,4 +1,7 @@
-/* Password hashes cost memory and time on purpose: few are worked on at once, few more may wait, the rest are turned away. */
+/*
+ * Password hashes cost memory and time on purpose: few are worked on at once, few more may wait, the rest are turned
+ * away.
+ */
 #ifndef TIENDO_PASSWORD_H
 #define TIENDO_PASSWORD_H
 

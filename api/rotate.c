@@ -1,4 +1,4 @@
-/* tiendo keys rotate: a new key signs from now on, the old one is published and accepted until its tokens have expired. */
+/* tiendo keys rotate: a new key signs from now on, the old one is accepted until its tokens have expired. */
 #include "rotate.h"
 
 #include <stdio.h>

@@ -1,4 +1,7 @@
-/* POST /v1/sessions: a person logs in. The database counts failures; a fitting password is worth nothing once there are too many. */
+/*
+ * POST /v1/sessions: a person logs in. The database counts failures; a fitting password is worth nothing once there are
+ * too many.
+ */
 #include <errno.h>
 #include <ctype.h>
 #include <string.h>

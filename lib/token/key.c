@@ -115,7 +115,7 @@ int token_pair_generate(struct token_pair *ret_pair)
     if (!pair.jwk)
         return -ENOMEM;
     *ret_pair = pair;
-    pair = (struct token_pair){ 0 };
+    memset(&pair, 0, sizeof(pair));
     return 0;
 }
 

@@ -79,7 +79,7 @@ int token_verifier_jwks(struct token_verifier *verifier, char **ret_json);
 
 /*
  * 0 and who calls. Answered 401: -EBADMSG (no token of ours by its form), -EKEYREJECTED (forged, not yet valid, or
- * meant for others), -EKEYEXPIRED, -ENOKEY (unknown kid). Answered 503: -EAGAIN (the keys could not be loaded), -ENOMEM.
+ * meant for others), -EKEYEXPIRED, -ENOKEY (unknown kid). Answered 503: -EAGAIN (no keys to be loaded), -ENOMEM.
  */
 int token_verify(struct token_verifier *verifier, const char *p, size_t n, struct identity *ret_identity);
 

@@ -144,10 +144,9 @@ int token_verifier_new(const struct token_options *options, struct token_verifie
     return 0;
 }
 
-int token_verifier_set_keys(struct token_verifier *v, const char *const *jwks, size_t n)
+static int key_set_read(const char *const *jwks, size_t n, struct key_set **ret_set)
 {
     _cleanup_(key_set_unrefp) struct key_set *set = key_set_new(n);
-    struct key_set *old;
     int r;
 
     if (!set)
@@ -158,15 +157,28 @@ int token_verifier_set_keys(struct token_verifier *v, const char *const *jwks, s
             return r;
         set->n++;
     }
+    *ret_set = TAKE_PTR(set);
+    return 0;
+}
+
+int token_verifier_set_keys(struct token_verifier *v, const char *const *jwks, size_t n)
+{
+    struct key_set *set, *unused;
+    int r;
+
+    r = key_set_read(jwks, n, &set);
+    if (r < 0)
+        return r;
+    unused = set;
     pthread_rwlock_wrlock(&v->keys_lock);
     if (!key_set_same(set, v->keys)) {
         set->generation = v->keys->generation + 1;
         atomic_store_explicit(&v->generation, set->generation, memory_order_release);
-        old = v->keys;
+        unused = v->keys;
         v->keys = set;
-        set = old; /* the clean-up drops it */
     }
     pthread_rwlock_unlock(&v->keys_lock);
+    key_set_unref(unused);
     return 0;
 }
 
