@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import sys
+import threading
 from pathlib import Path
 
 import programme
@@ -22,6 +23,7 @@ class Credentials:
 
     def __init__(self, state):
         self.path = Path(state) / "credentials.json"
+        self.lock = threading.Lock()
         self.data = {"base_url": None, "accounts": [], "clients": []}
         if self.path.exists():
             self.data = json.loads(self.path.read_text(encoding="utf-8"))
@@ -37,13 +39,14 @@ class Credentials:
 
     def account(self, username, organization, role):
         """The entry of an account; made, with a password of its own, when there is none."""
-        for entry in self.data["accounts"]:
-            if entry["username"] == username:
-                return entry
-        entry = {"username": username, "password": secrets.token_urlsafe(18), "organization": organization, "role": role}
-        self.data["accounts"].append(entry)
-        self.save()
-        return entry
+        with self.lock:
+            for entry in self.data["accounts"]:
+                if entry["username"] == username:
+                    return entry
+            entry = {"username": username, "password": secrets.token_urlsafe(18), "organization": organization, "role": role}
+            self.data["accounts"].append(entry)
+            self.save()
+            return entry
 
     def client(self, organization):
         return next((entry for entry in self.data["clients"] if entry["organization"] == organization), None)
