@@ -176,16 +176,17 @@ class Progress:
         print(f"{clear} {self.done} ({time.monotonic() - self.began:.0f} s)" + " " * 12, flush=True)
 
 
-def each(text, items, act, threads=4):
-    """Runs act over items on a few threads, showing progress; the first failure is raised once all under way have ended."""
+def each(text, items, act, threads=4, size=lambda item: 1):
+    """Runs act over items on a few threads, showing progress (an item counts for its size); the first failure is raised
+    once all under way have ended."""
     items = list(items)
     if not items:
         return []
-    progress = Progress(text, len(items))
+    progress = Progress(text, sum(map(size, items)))
 
     def one(item):
         result = act(item)
-        progress.step()
+        progress.step(size(item))
         return result
 
     with ThreadPoolExecutor(threads) as pool:

@@ -85,8 +85,11 @@ class Loader:
         manager = self.manager(file)
         there = {item["code"] for item in manager.every("/v1/organizations")}
         for text, generation in programme.organizations(file):
-            each(text, [body for body in generation if body["code"] not in there],
-                 lambda body: manager.post("/v1/organizations", body))
+            families = {}  # siblings one after the other: the tree keeps the order in which they come
+            for body in generation:
+                if body["code"] not in there:
+                    families.setdefault(body["parent"], []).append(body)
+            each(text, families.values(), lambda family: [manager.post("/v1/organizations", body) for body in family], size=len)
 
     def programme(self, file):
         manager, body = self.manager(file), programme.programme(file)
