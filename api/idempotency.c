@@ -19,10 +19,10 @@ bool idempotency_applies(const struct exchange *x)
     return x->identity != NULL && at != NO_PARAMETER && x->params[at] != NULL;
 }
 
-/* What makes two requests the same: method, path, parameters and body, as a bytea literal. */
+/* Keyed, because a body may hold a password that a plain digest would let guess. */
 const char *idempotency_fingerprint(struct exchange *x)
 {
-    char hex[SECRET_SHA256_HEX];
+    uint8_t mac[SECRET_MAC_BYTES];
     _cleanup_(buf_free) struct buf b = { 0 };
 
     buf_init(&b, SIZE_MAX / 2);
@@ -36,11 +36,18 @@ const char *idempotency_fingerprint(struct exchange *x)
         buf_adds(&b, x->params[i]);
     }
     buf_addc(&b, '\0');
+    buf_adds(&b, x->accepts != NULL ? x->accepts->type : "");
+    buf_addc(&b, '\0');
     buf_add(&b, x->body.p, x->body.n);
     if (b.failed)
         return NULL;
-    secret_sha256_hex(b.p, b.n, hex);
-    return arena_printf(x->arena, "\\x%s", hex);
+    secret_mac(&x->service->fingerprint_key, b.p, b.n, mac);
+    secret_wipe(b.p, b.n);
+    buf_reset(&b);
+    buf_adds(&b, "\\x");
+    for (size_t i = 0; i < sizeof(mac); i++)
+        buf_addf(&b, "%02x", mac[i]);
+    return b.failed ? NULL : arena_strndup(x->arena, b.p, b.n);
 }
 
 /* The next result, which must be rows: -EBADMSG hands an error out after the pipeline was ended. */
@@ -63,8 +70,8 @@ static int take(struct db_conn *conn, struct db_result **ret, struct db_result *
     return r < 0 && r != -EBADMSG ? r : -EBADMSG;
 }
 
-static int claim(struct exchange *x, struct db_conn *conn, const char *key, const char *fingerprint, struct db_result **ret_seen,
-    struct db_result **ret_error)
+static int claim(struct exchange *x, struct db_conn *conn, const char *key, const char *fingerprint,
+    struct db_result **ret_seen, struct db_result **ret_error)
 {
     _cleanup_(db_result_freep) struct db_result *entered = NULL;
     const char *values[] = { key, fingerprint, NULL };
@@ -105,10 +112,12 @@ int idempotency_replay(struct exchange *x, struct db_result *seen)
 }
 
 /* Queues the record where there is a success to keep. 1 when it did. */
-static int queue_store(struct exchange *x, struct db_conn *conn, const char *key, const char *fingerprint, const struct db_result *rows)
+static int queue_store(
+    struct exchange *x, struct db_conn *conn, const char *key, const char *fingerprint, const struct db_result *rows)
 {
     const char *status = column(rows, "status"), *body = column(rows, "body");
-    const char *values[] = { key, fingerprint, status != NULL ? status : "200", column(rows, "version"), column(rows, "location"), body };
+    const char *values[] = { key, fingerprint, status != NULL ? status : "200", column(rows, "version"),
+        column(rows, "location"), body };
     int r;
 
     if (db_rows(rows) == 0 || (status != NULL && status[0] != '2'))
@@ -121,8 +130,8 @@ static int queue_store(struct exchange *x, struct db_conn *conn, const char *key
     return r < 0 ? r : 1;
 }
 
-int idempotency_run(struct exchange *x, struct db_conn *conn, const struct named_query *query, const char *const *values,
-    struct db_result **ret_rows, struct db_result **ret_error)
+int idempotency_run(struct exchange *x, struct db_conn *conn, const struct named_query *query,
+    const char *const *values, struct db_result **ret_rows, struct db_result **ret_error)
 {
     _cleanup_(db_result_freep) struct db_result *seen = NULL, *rows = NULL;
     const char *key = x->params[x->op->idempotency_key], *fingerprint;

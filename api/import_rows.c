@@ -10,19 +10,32 @@
 #include "schema.h"
 #include "uuid.h"
 
-#define ROW_ARENA (4u << 20)
+#define ROW_ARENA  (4u << 20)
 #define ROW_FAULTS 20
 
 /* In the order of import_copy; a row may name other members of the contract's schema, which only inform. */
 static const char *const columns[] = {
-    "indicator", "organization", "period", "category", "numerator", "denominator", "number", "done_on",
-    "done", "state", "note", "evidence_url", "source", "reason", "version",
+    "indicator",
+    "organization",
+    "period",
+    "category",
+    "numerator",
+    "denominator",
+    "number",
+    "done_on",
+    "done",
+    "state",
+    "note",
+    "evidence_url",
+    "source",
+    "reason",
+    "version",
 };
 #define N_COLUMNS ARRAY_SIZE(columns)
 
-const char import_copy[] =
-    "COPY import_row (row, line, id, indicator, organization, period, category, numerator, denominator, number, done_on, "
-    "done, state, note, evidence_url, source, reason, version, faults) FROM STDIN";
+const char import_copy[] = "COPY import_row (row, line, id, indicator, organization, period, category, numerator, "
+                           "denominator, number, done_on, "
+                           "done, state, note, evidence_url, source, reason, version, faults) FROM STDIN";
 
 struct import_row {
     size_t row, line;
@@ -142,20 +155,12 @@ static struct str member_text(struct arena *a, const json_t *value)
     char *text;
 
     switch (json_typeof(value)) {
-    case JSON_STRING:
-        return (struct str){ json_string_value(value), json_string_length(value) };
-    case JSON_INTEGER:
-        text = arena_printf(a, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-        break;
-    case JSON_REAL:
-        text = arena_printf(a, "%.15g", json_real_value(value));
-        break;
-    case JSON_TRUE:
-        return STR("t");
-    case JSON_FALSE:
-        return STR("f");
-    default:
-        return (struct str){ NULL, 0 };
+    case JSON_STRING: return (struct str){ json_string_value(value), json_string_length(value) };
+    case JSON_INTEGER: text = arena_printf(a, "%" JSON_INTEGER_FORMAT, json_integer_value(value)); break;
+    case JSON_REAL: text = arena_printf(a, "%.15g", json_real_value(value)); break;
+    case JSON_TRUE: return STR("t");
+    case JSON_FALSE: return STR("f");
+    default: return (struct str){ NULL, 0 };
     }
     return str_from(text);
 }
@@ -166,7 +171,8 @@ static void collect_members(struct reader *rd, json_t *tree, struct import_row *
     const char *key;
     json_t *value;
 
-    json_object_foreach(tree, key, value) {
+    json_object_foreach(tree, key, value)
+    {
         int at = column_of(str_from(key));
 
         if (at < 0)
@@ -283,7 +289,8 @@ static struct str csv_text(struct reader *rd, const struct csv_column *column, s
     if (column->schema->format == FORMAT_DATE) {
         if (csv_date(field.p, field.n, rd->options->dates, day) == 0)
             return str_from(arena_strdup(rd->arena, day));
-        csv_fault_at(rd, column, FAULT_FORMAT, rd->options->dates == CSV_DATE_DMY ? "date dd/mm/yyyy" : "date yyyy-mm-dd");
+        csv_fault_at(
+            rd, column, FAULT_FORMAT, rd->options->dates == CSV_DATE_DMY ? "date dd/mm/yyyy" : "date yyyy-mm-dd");
         return text;
     }
     if (nfc_normalize(rd->arena, field.p, field.n, &text) < 0)
@@ -300,7 +307,8 @@ static struct str csv_value(struct reader *rd, const struct csv_column *column, 
 
     if (field.n == 0)
         return (struct str){ NULL, 0 };
-    value = column->schema->types & (TYPE_NUMBER | TYPE_INTEGER) ? csv_number(rd, column, field) : csv_text(rd, column, field);
+    value = column->schema->types & (TYPE_NUMBER | TYPE_INTEGER) ? csv_number(rd, column, field)
+                                                                 : csv_text(rd, column, field);
     if (value.p == NULL)
         return value;
     text = arena_strndup(rd->arena, value.p, value.n);
@@ -336,7 +344,8 @@ static struct csv_column *csv_header(struct reader *rd, const struct csv_reader 
     }
     for (size_t i = 0; i < row->n_properties; i++)
         if (row->properties[i].required && csv_column(csv, row->properties[i].name) < 0)
-            fault_add(&rd->x->faults, AT_POINTER, arena_printf(rd->x->arena, "#/%s", row->properties[i].name), FAULT_REQUIRED, NULL);
+            fault_add(&rd->x->faults, AT_POINTER, arena_printf(rd->x->arena, "#/%s", row->properties[i].name),
+                FAULT_REQUIRED, NULL);
     *ret_n = n;
     return known;
 }

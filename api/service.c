@@ -12,12 +12,13 @@
 #include "log.h"
 #include "metrics.h"
 
-#define ARENA_MAX     (256U * 1024U * 1024U)
-#define TOKENS_KEPT   16384U
-#define KEY_LEEWAY_S  30
-#define KEY_RELOAD_S  10
-#define CURSOR_LABEL  "cursor"
-#define SETTINGS_MAX  10
+#define ARENA_MAX         (256U * 1024U * 1024U)
+#define TOKENS_KEPT       16384U
+#define KEY_LEEWAY_S      30
+#define KEY_RELOAD_S      10
+#define CURSOR_LABEL      "cursor"
+#define FINGERPRINT_LABEL "fingerprint"
+#define SETTINGS_MAX      10
 
 /* Settings of a lane's connections; texts live as long as the process. */
 struct lane_settings {
@@ -50,7 +51,8 @@ void service_pool_options(const struct config *config, bool slow, struct db_pool
         .n_queries = n_contract_statements,
         .settings = lane->list,
         .n_settings = n,
-        .statement_timeout_ms = (unsigned)(slow ? config->long_statement_timeout_ms : config->quick_statement_timeout_ms),
+        .statement_timeout_ms =
+            (unsigned)(slow ? config->long_statement_timeout_ms : config->quick_statement_timeout_ms),
     };
 }
 
@@ -98,11 +100,13 @@ static int fill(struct service *service)
     if (r < 0)
         return r;
     secret_key_derive(&service->master, CURSOR_LABEL, &service->cursor_key);
+    secret_key_derive(&service->master, FINGERPRINT_LABEL, &service->fingerprint_key);
     r = arena_pool_new(ARENA_MAX, &service->arenas);
     if (r == 0)
         r = metrics_new(&service->metrics);
     if (r == 0)
-        r = limiter_new((uint32_t)service->config->rate_limit_per_s, (uint32_t)service->config->rate_limit_burst, &service->limiter);
+        r = limiter_new((uint32_t)service->config->rate_limit_per_s, (uint32_t)service->config->rate_limit_burst,
+            &service->limiter);
     if (r == 0)
         r = make_verifier(service);
     if (r == 0)

@@ -21,7 +21,7 @@ struct service {
     struct token_verifier *verifier;
     char issuer[512];             /* of our tokens */
     struct secret_key master;     /* seals signing keys; all else that is keyed derives from it */
-    struct secret_key cursor_key;
+    struct secret_key cursor_key, fingerprint_key;
     struct arena_pool *arenas;
     struct limiter *limiter;
     struct metrics *metrics;

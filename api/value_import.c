@@ -20,7 +20,7 @@
 struct import {
     struct exchange *x;
     struct db_conn *conn;
-    struct db_result *error; /* what the database refused with */
+    struct db_result *error;  /* what the database refused with */
     struct db_result *answer; /* the row of value_import() */
     const char *fingerprint;
     bool dry_run;
@@ -162,7 +162,8 @@ static int run_rows(struct import *im)
 static int close_import(struct import *im, const char *status)
 {
     struct exchange *x = im->x;
-    const char *store[] = { x->params[x->op->idempotency_key], im->fingerprint, status, NULL, NULL, db_value(im->answer, 0, 1) };
+    const char *store[] = { x->params[x->op->idempotency_key], im->fingerprint, status, NULL, NULL,
+        db_value(im->answer, 0, 1) };
     bool keep = status[0] == '2' && !im->dry_run;
     struct db_result *results[2] = { NULL };
     int r = 0;
@@ -184,7 +185,9 @@ static int refuse(struct import *im, const char *status)
 {
     struct exchange *x = im->x;
     const char *account = db_value(im->answer, 0, 1);
-    const struct problem problem = { .code = P_IMPORT_REFUSED, .language = x->language, .instance = x->path, .trace_id = x->trace_id };
+    const struct problem problem = {
+        .code = P_IMPORT_REFUSED, .language = x->language, .instance = x->path, .trace_id = x->trace_id
+    };
     _cleanup_(buf_free) struct buf b;
 
     buf_init(&b, SIZE_MAX / 2);
