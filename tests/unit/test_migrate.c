@@ -114,8 +114,9 @@ END_TEST
 
 START_TEST(without_database_or_right_it_says_so)
 {
-    FILE *out = open_memstream(&told, &told_size);
+    FILE *out;
 
+    out = open_memstream(&told, &told_size);
     ck_assert_int_eq(migrate_run_table("host=/nowhere", three, 3, out), -ENOTCONN);
     ck_assert_int_eq(migrate_run_table("user=tiendo_service dbname=migrated", three, 3, out), -EBADMSG);
     ck_assert_int_eq(fclose(out), 0);
@@ -137,6 +138,7 @@ START_TEST(the_programs_own_migrations_apply)
     ck_assert_int_eq(db_open(&options, NULL, 0, &conn), 0);
     ck_assert_int_eq(migrate_status(conn, &state, &pending), -EBADMSG);
     for (int i = 0; i < 2; i++) {
+        free(told);
         out = open_memstream(&told, &told_size);
         r = migrate_run("user=tiendo_migrator dbname=migrated", out);
         ck_assert_int_eq(fclose(out), 0);
