@@ -1,0 +1,281 @@
+-- Where a unit stands: for each indicator the aggregate over its subtree, coverage, target, achievement and status; for the unit
+-- itself or for it and every direct subordinate. One statement reads the stored sums, the deltas not yet folded into them, the
+-- units' own values and who is assigned, all of one snapshot, so a figure is right from the moment its value is committed.
+--   An aggregate is the unit's own counted value and those of all below it. Beneath a total nothing counts: such a unit shows its
+--   own value alone. Aggregation none shows the unit's own value, or that of the only unit assigned in its subtree.
+--   A period coarser than the indicator's takes the values of the periods within it by the indicator's time_aggregation; last is the
+--   latest of them in which anything was reported, the same for every unit shown. Nothing is carried into a later period.
+--   With categories, every unit owes one figure a category: coverage counts those figures, and they are added up.
+SET search_path = tiendo, public;
+
+-- The periods whose values answer for a period, in time order; none where the indicator is reported less often.
+CREATE FUNCTION progress_periods(i_id uuid, frequency text, time_aggregation text, programme uuid, p period, key text) RETURNS uuid[]
+  LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  within uuid[];
+  q uuid;
+BEGIN
+  IF p.kind = frequency AND (p.programme_id IS NULL OR p.programme_id = programme) THEN RETURN ARRAY[p.id]; END IF;
+  IF time_aggregation = 'none' THEN RETURN '{}'; END IF;
+  within := ARRAY(SELECT x.id FROM period x WHERE x.kind = frequency AND x.starts_on BETWEEN p.starts_on AND p.ends_on AND x.ends_on <= p.ends_on
+    AND x.starts_on <= today() AND (x.programme_id IS NULL OR x.programme_id = programme) ORDER BY x.starts_on);
+  IF time_aggregation <> 'last' OR cardinality(within) < 2 THEN RETURN within; END IF;
+  FOR n IN REVERSE cardinality(within) .. 1 LOOP
+    q := within[n];
+    IF EXISTS (SELECT FROM value v WHERE v.indicator_id = i_id AND v.period_id = q AND v.scope_key >= key AND v.scope_key < key || '~'
+        AND v.counted AND v.state = 'reported') THEN
+      RETURN ARRAY[q];
+    END IF;
+  END LOOP;
+  RETURN within[cardinality(within):];
+END $$;
+
+-- One row for each indicator and unit: the unit with this key and, for children, each one directly below it. cut: how many
+-- characters of a key name the unit a figure is shown under.
+CREATE FUNCTION progress_rows(unit_key text, p period, indicators uuid[], children boolean)
+  RETURNS TABLE (indicator_id uuid, key text, expected bigint, reported bigint, not_applicable bigint, numerator numeric, denominator numeric,
+    value numeric, own_value numeric, target_id uuid, baseline numeric, achievement numeric, required numeric, pace numeric,
+    status text, periods uuid[])
+  LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  cut int := length(unit_key) + CASE WHEN children THEN 6 ELSE 0 END;
+  keys text[] COLLATE "C" := ARRAY[unit_key];
+  lines text[] COLLATE "C" := ancestor_keys(unit_key);
+  on_day date := today();
+BEGIN
+  IF children THEN
+    keys := keys || ARRAY(SELECT o.scope_key FROM organization o WHERE o.parent_id = (SELECT u.id FROM organization u WHERE u.scope_key = unit_key));
+  END IF;
+  RETURN QUERY
+  WITH play AS MATERIALIZED (
+    SELECT i.id, i.kind, i.direction, i.aggregation, i.time_aggregation, i.kind = 'ratio' OR i.unit = 'percent' AS percentage, i.baseline,
+      coalesce(cardinality(i.categories), 1) AS figures, g.document_on,
+      progress_periods(i.id, i.frequency, i.time_aggregation, i.programme_id, p, unit_key) AS used
+    FROM indicator i JOIN programme g ON g.id = i.programme_id
+    WHERE i.id = ANY (indicators)
+  ), pair AS MATERIALIZED (
+    SELECT l.id, q.id AS period_id, q.ends_on, false AS before, l.aggregation, l.figures
+    FROM play l, unnest(l.used) u JOIN period q ON q.id = u
+    UNION ALL
+    SELECT l.id, q.id, q.ends_on, true, l.aggregation, l.figures
+    FROM play l JOIN period f ON f.id = l.used[1] JOIN period q ON q.kind = f.kind AND q.ends_on = f.starts_on - 1
+      AND q.programme_id IS NOT DISTINCT FROM f.programme_id
+    WHERE l.kind IN ('ratio', 'number')
+  ), part AS (
+    -- what is stored of all below
+    SELECT r.indicator_id, r.period_id, x.before, r.scope_key AS key, r.reported, r.not_applicable, r.done, r.numerator, r.denominator,
+      r.number, NULL::numeric AS least, NULL::numeric AS most, NULL::numeric AS latest, 0::bigint AS expected, 0::bigint AS own_expected,
+      0::bigint AS own_reported, 0::bigint AS own_na, 0::bigint AS own_done, NULL::numeric AS own_numerator, NULL::numeric AS own_denominator,
+      NULL::numeric AS own_number, false AS aimed
+    FROM pair x JOIN rollup r ON r.indicator_id = x.id AND r.period_id = x.period_id AND r.scope_key = ANY (keys)
+    UNION ALL
+    -- what is not yet folded into it
+    SELECT d.id, d.period_id, d.before, k, d.reported, d.not_applicable, d.done, d.numerator, d.denominator, d.number,
+      NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, false
+    FROM (SELECT x.id, x.period_id, x.before, left(y.scope_key, cut) AS key, sum(y.reported)::bigint AS reported,
+        sum(y.not_applicable)::bigint AS not_applicable, sum(y.done)::bigint AS done, sum(y.numerator) AS numerator,
+        sum(y.denominator) AS denominator, sum(y.number) AS number
+      FROM pair x JOIN rollup_delta y ON y.indicator_id = x.id AND y.period_id = x.period_id
+        AND y.scope_key >= unit_key AND y.scope_key < unit_key || '~'
+      GROUP BY 1, 2, 3, 4) d, unnest(CASE WHEN d.key = unit_key THEN ARRAY[unit_key] ELSE ARRAY[unit_key, d.key] END) k
+    UNION ALL
+    -- the units' own
+    SELECT v.indicator_id, v.period_id, x.before, v.scope_key, (v.counted AND v.state = 'reported')::int, (v.counted AND v.state <> 'reported')::int,
+      (v.counted AND v.done IS TRUE)::int, CASE WHEN v.counted THEN v.numerator END, CASE WHEN v.counted THEN v.denominator END,
+      CASE WHEN v.counted THEN v.number END, NULL, NULL, NULL, 0, 0, (v.state = 'reported')::int, (v.state <> 'reported')::int,
+      (v.done IS TRUE)::int, v.numerator, v.denominator, v.number, false
+    FROM pair x JOIN value v ON v.indicator_id = x.id AND v.period_id = x.period_id AND v.scope_key = ANY (keys)
+    UNION ALL
+    -- what is no sum: the least, the most and the latest of all values
+    SELECT e.id, e.period_id, e.before, e.key, 0, 0, 0, NULL, NULL, NULL, e.least, e.most, e.latest, 0, 0, 0, 0, 0, NULL, NULL, NULL, false
+    FROM (SELECT x.id, x.period_id, x.before, g.key, min(v.number) AS least, max(v.number) AS most,
+        (array_agg(v.number ORDER BY v.updated_at DESC, v.id DESC))[1] AS latest
+      FROM pair x JOIN value v ON v.indicator_id = x.id AND v.period_id = x.period_id AND v.scope_key >= unit_key AND v.scope_key < unit_key || '~'
+          AND v.counted AND v.number IS NOT NULL,
+        unnest(CASE WHEN length(v.scope_key) < cut OR NOT children THEN ARRAY[unit_key] ELSE ARRAY[unit_key, left(v.scope_key, cut)] END) g(key)
+      WHERE x.aggregation IN ('min', 'max', 'last')
+      GROUP BY 1, 2, 3, 4) e
+    UNION ALL
+    -- who is to report
+    SELECT a.id, a.period_id, false, k, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, a.expected,
+      CASE WHEN k = a.key THEN a.own_expected ELSE 0 END, 0, 0, 0, NULL, NULL, NULL, false
+    FROM (SELECT x.id, x.period_id, left(u.scope_key, cut) AS key, x.figures * count(*) AS expected,
+        x.figures * count(*) FILTER (WHERE length(u.scope_key) <= cut) AS own_expected
+      FROM pair x JOIN assignment_unit u ON u.indicator_id = x.id AND u.scope_key >= unit_key AND u.scope_key < unit_key || '~'
+        AND u.counted AND u.validity @> x.ends_on
+      WHERE NOT x.before
+      GROUP BY x.id, x.period_id, x.figures, left(u.scope_key, cut)) a,
+      unnest(CASE WHEN a.key = unit_key THEN ARRAY[unit_key] ELSE ARRAY[unit_key, a.key] END) k
+    UNION ALL
+    -- who has a target of its own; and a row for the unit, whatever there is
+    SELECT x.id, x.period_id, false, t.key, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, t.aimed
+    FROM pair x, LATERAL (SELECT y.scope_key, true FROM target y WHERE y.indicator_id = x.id AND y.scope_key = ANY (keys[2:])
+      UNION ALL SELECT unit_key, false) t(key, aimed)
+    WHERE NOT x.before
+  ), summed AS (
+    SELECT s.indicator_id, s.period_id, s.before, s.key, sum(s.expected)::bigint AS expected, sum(s.reported)::bigint AS reported,
+      sum(s.not_applicable)::bigint AS not_applicable, sum(s.done)::bigint AS done, sum(s.numerator) AS numerator,
+      sum(s.denominator) AS denominator, sum(s.number) AS number, min(s.least) AS least, max(s.most) AS most, max(s.latest) AS latest,
+      sum(s.own_expected)::bigint AS own_expected, sum(s.own_reported)::bigint AS own_reported, sum(s.own_na)::bigint AS own_na,
+      sum(s.own_done)::bigint AS own_done, sum(s.own_numerator) AS own_numerator, sum(s.own_denominator) AS own_denominator,
+      sum(s.own_number) AS own_number, bool_or(s.aimed) AS aimed
+    FROM part s
+    GROUP BY 1, 2, 3, 4
+  ), shown AS (
+    -- 1: the aggregate, 2: the unit's own value, 0: none, because there are several and they do not add up
+    SELECT s.*, CASE WHEN s.before THEN CASE WHEN l.aggregation <> 'none' AND s.reported > 0 THEN 1 ELSE 2 END
+        WHEN s.expected = 0 AND s.own_reported + s.own_na > 0 THEN 2
+        WHEN l.aggregation <> 'none' THEN 1
+        WHEN s.own_expected > 0 THEN 2
+        WHEN s.expected <= l.figures THEN 1
+        ELSE 0 END AS which
+    FROM summed s JOIN play l ON l.id = s.indicator_id
+  ), figured AS (
+    SELECT s.indicator_id, s.key, s.before, s.aimed,
+      CASE WHEN s.which = 2 THEN s.own_expected ELSE s.expected END AS expected,
+      CASE WHEN s.which = 2 THEN s.own_reported ELSE s.reported END AS reported,
+      CASE WHEN s.which = 2 THEN s.own_na ELSE s.not_applicable END AS not_applicable,
+      CASE s.which WHEN 2 THEN s.own_done WHEN 1 THEN s.done END AS done,
+      CASE s.which WHEN 2 THEN s.own_numerator WHEN 1 THEN s.numerator END AS numerator,
+      CASE s.which WHEN 2 THEN s.own_denominator WHEN 1 THEN s.denominator END AS denominator,
+      CASE WHEN s.which = 2 THEN s.own_number WHEN s.which = 0 OR s.reported = 0 THEN NULL
+        ELSE CASE l.aggregation WHEN 'min' THEN s.least WHEN 'max' THEN s.most WHEN 'last' THEN s.latest
+          WHEN 'average' THEN s.number / s.reported ELSE s.number END END AS number,
+      s.own_reported, s.own_done, s.own_numerator, s.own_denominator, s.own_number
+    FROM shown s JOIN play l ON l.id = s.indicator_id
+  ), timed AS (
+    SELECT f.indicator_id, f.key, f.before, bool_or(f.aimed) AS aimed, sum(f.expected)::bigint AS expected, sum(f.reported)::bigint AS reported,
+      sum(f.not_applicable)::bigint AS not_applicable, sum(f.done) AS done, sum(f.numerator) AS numerator, sum(f.denominator) AS denominator,
+      CASE l.kind
+        WHEN 'milestone' THEN CASE WHEN sum(f.reported) > 0 THEN sum(f.done) END
+        WHEN 'ratio' THEN CASE l.time_aggregation WHEN 'min' THEN min(100 * f.numerator / nullif(f.denominator, 0))
+          WHEN 'max' THEN max(100 * f.numerator / nullif(f.denominator, 0)) ELSE 100 * sum(f.numerator) / nullif(sum(f.denominator), 0) END
+        ELSE CASE l.time_aggregation WHEN 'min' THEN min(f.number) WHEN 'max' THEN max(f.number) WHEN 'average' THEN avg(f.number)
+          ELSE sum(f.number) END END AS value,
+      CASE l.kind WHEN 'milestone' THEN CASE WHEN sum(f.own_reported) > 0 THEN sum(f.own_done) END
+        WHEN 'ratio' THEN percent(sum(f.own_numerator), sum(f.own_denominator)) ELSE sum(f.own_number) END AS own_value
+    FROM figured f JOIN play l ON l.id = f.indicator_id
+    GROUP BY f.indicator_id, f.key, f.before, l.kind, l.time_aggregation
+  ), aim AS MATERIALIZED (
+    SELECT DISTINCT ON (t.indicator_id, g.key) g.key, t.*
+    FROM target t, LATERAL (SELECT CASE WHEN length(t.scope_key) > length(unit_key) THEN t.scope_key ELSE unit_key END AS key) g
+    WHERE t.indicator_id = ANY (indicators) AND t.scope_key = ANY (lines || keys)
+    ORDER BY t.indicator_id, g.key, length(t.scope_key) DESC, CASE WHEN coalesce(t.due_on, 'infinity') >= p.ends_on THEN t.due_on END,
+      coalesce(t.due_on, 'infinity') < p.ends_on, t.due_on DESC
+  ), placed AS (
+    SELECT c.*, l.kind, l.direction, l.percentage, l.used, a.id AS target_id, a.comparator, a.value AS t, a.upper, a.due_on,
+      coalesce(a.baseline, l.baseline) AS b, a.maintain OR a.value = coalesce(a.baseline, l.baseline) AS maintain,
+      elapsed(coalesce(a.starts_on, a.baseline_on, l.document_on), a.due_on, p.ends_on) AS share, w.value AS was
+    FROM timed c JOIN play l ON l.id = c.indicator_id
+      LEFT JOIN timed w ON w.indicator_id = c.indicator_id AND w.key = c.key AND w.before
+      LEFT JOIN aim a ON a.indicator_id = c.indicator_id AND a.key = CASE WHEN c.aimed THEN c.key ELSE unit_key END
+    WHERE NOT c.before
+  ), judged AS (
+    SELECT d.*,
+      CASE WHEN d.kind = 'milestone' THEN d.done / nullif(d.expected - d.not_applicable, 0)
+        WHEN d.kind IN ('ratio', 'number') AND d.comparator <> 'range' THEN achievement(d.direction, d.value, d.b, d.t) END AS way,
+      CASE WHEN d.kind = 'milestone' THEN d.done >= greatest(d.expected - d.not_applicable, 1)
+        ELSE target_met(d.comparator, d.kind, d.value, d.t, d.upper) END AS met,
+      d.kind IN ('milestone', 'rank') OR d.comparator = 'range' AS stepwise
+    FROM placed d
+  )
+  SELECT j.indicator_id, j.key, j.expected, j.reported, j.not_applicable,
+    CASE WHEN j.kind = 'ratio' AND j.reported > 0 THEN j.numerator END, CASE WHEN j.kind = 'ratio' AND j.reported > 0 THEN j.denominator END,
+    trim_scale(round(j.value, 4)), j.own_value, j.target_id, j.b, trim_scale(round(j.way, 6)),
+    CASE WHEN NOT j.stepwise THEN trim_scale(round(required_path(j.direction, j.b, j.t, j.share), 4)) END,
+    CASE WHEN NOT j.stepwise THEN trim_scale(round(j.way / j.share, 6)) END,
+    progress_status(j.stepwise, coalesce(j.maintain, false), j.target_id IS NOT NULL, j.reported > 0 AND (j.value IS NOT NULL OR j.kind = 'milestone'), j.met,
+      j.due_on, p.ends_on, on_day, coalesce(deteriorating(j.direction, j.percentage, j.value, coalesce(j.b, j.was), j.t), false), j.way / j.share),
+    j.used
+  FROM judged j;
+END $$;
+
+CREATE FUNCTION period_json(p period) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+  SELECT jsonb_build_object('code', p.code, 'kind', p.kind, 'starts_on', p.starts_on, 'ends_on', p.ends_on) $$;
+CREATE FUNCTION indicator_brief(i indicator) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+  SELECT jsonb_build_object('code', i.code, 'name', i.name, 'unit', i.unit, 'kind', i.kind) $$;
+CREATE FUNCTION target_brief(t target) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+  SELECT jsonb_build_object('organization', t.organization_code, 'comparator', t.comparator, 'value', t.value, 'stretch', t.stretch,
+    'upper', t.upper, 'maintain', t.maintain, 'starts_on', t.starts_on, 'due_on', t.due_on) $$;
+CREATE FUNCTION coverage_json(expected bigint, reporting bigint, not_applicable bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT concat('{"expected":', expected, ',"reporting":', reporting, ',"missing":', greatest(expected - reporting - not_applicable, 0),
+    ',"not_applicable":', not_applicable, ',"rate":', coalesce(coverage_rate(expected, reporting, not_applicable)::text, 'null'), '}') $$;
+
+-- The indicators that concern a unit in a period: those assigned in its subtree, and those it lies beneath a total of.
+CREATE FUNCTION progress_indicators(unit_key text, p period, programme uuid) RETURNS uuid[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN ARRAY(SELECT i.id FROM indicator i
+    WHERE (programme IS NULL OR i.programme_id = programme)
+      AND (EXISTS (SELECT FROM assignment_unit u WHERE u.indicator_id = i.id AND u.scope_key >= unit_key AND u.scope_key < unit_key || '~'
+          AND u.validity && daterange(p.starts_on, p.ends_on, '[]'))
+        OR EXISTS (SELECT FROM assignment_unit u WHERE u.indicator_id = i.id AND u.scope_key = ANY (ancestor_keys(unit_key)) AND u.mode = 'total'
+          AND u.validity && daterange(p.starts_on, p.ends_on, '[]'))));
+END $$;
+
+-- The items of progress_rows as JSON, one text a unit. A unit below is given no item where it neither reports nor is to.
+CREATE FUNCTION progress_items(unit_key text, p period, indicators uuid[], children boolean) RETURNS TABLE (key text, items text)
+  LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN QUERY
+  WITH definition AS MATERIALIZED (
+    SELECT i.id, i.code, concat('{"indicator":', indicator_brief(i), ',"aggregation":"', i.aggregation, '","value":') AS head
+    FROM indicator i WHERE i.id = ANY (indicators)
+  ), row AS MATERIALIZED (
+    SELECT * FROM progress_rows(unit_key, p, indicators, children)
+  ), aim AS MATERIALIZED (
+    SELECT t.id, target_brief(t)::text AS json FROM target t WHERE t.id = ANY (ARRAY(SELECT r.target_id FROM row r))
+  ), used AS MATERIALIZED (
+    SELECT d.periods, coalesce((SELECT json_agg(q.code ORDER BY q.starts_on) FROM period q WHERE q.id = ANY (d.periods)), '[]')::text AS json
+    FROM (SELECT DISTINCT r.periods FROM row r) d
+  )
+  SELECT r.key, string_agg(concat(d.head, coalesce(r.value::text, 'null'),
+      ',"numerator":', coalesce(r.numerator::text, 'null'), ',"denominator":', coalesce(r.denominator::text, 'null'),
+      ',"coverage":', coverage_json(r.expected, r.reported, r.not_applicable), ',"own_value":', coalesce(r.own_value::text, 'null'),
+      ',"baseline":', coalesce(r.baseline::text, 'null'), ',"target":', coalesce(a.json, 'null'),
+      ',"achievement":', coalesce(r.achievement::text, 'null'), ',"required":', coalesce(r.required::text, 'null'),
+      ',"pace":', coalesce(r.pace::text, 'null'), ',"status":"', r.status, '","periods":', u.json, '}'), ',' ORDER BY d.code COLLATE "C")
+  FROM row r JOIN definition d ON d.id = r.indicator_id LEFT JOIN aim a ON a.id = r.target_id LEFT JOIN used u ON u.periods = r.periods
+  WHERE r.key = unit_key OR r.expected > 0 OR r.reported + r.not_applicable > 0
+  GROUP BY r.key;
+END $$;
+-- An indicator reported less often than the period asked for has no figure for it.
+CREATE FUNCTION progress_without(indicators uuid[], p period) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT string_agg(concat('{"indicator":', indicator_brief(i), ',"aggregation":"', i.aggregation, '","value":null,"numerator":null,"denominator":null,'
+      '"coverage":', coverage_json(0, 0, 0), ',"own_value":null,"baseline":', coalesce(i.baseline::text, 'null'), ',"target":null,"achievement":null,'
+      '"required":null,"pace":null,"status":"not_assessable","periods":[]}'), ',' ORDER BY i.code)
+    FROM indicator i WHERE i.id = ANY (indicators) AND cardinality(progress_periods(i.id, i.frequency, i.time_aggregation, i.programme_id, p, '')) = 0);
+END $$;
+
+CREATE FUNCTION progress(o_ref text, p_ref text, i_ref text, g_ref text, by text) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  unit organization;
+  p period;
+  children boolean := by IS NOT DISTINCT FROM 'children';
+  indicators uuid[];
+  own text;
+  below text := '';
+BEGIN
+  SELECT * INTO unit FROM organization o WHERE o.id = (SELECT filter_organization(o_ref, 'organization'));
+  SELECT * INTO p FROM period q WHERE q.id = (SELECT filter_period(p_ref, 'period'));
+  indicators := CASE WHEN i_ref IS NOT NULL THEN ARRAY[filter_indicator(i_ref, 'indicator')]
+    ELSE progress_indicators(unit.scope_key, p, CASE WHEN g_ref IS NOT NULL THEN filter_programme(g_ref, 'programme') END) END;
+  IF children THEN
+    SELECT max(x.items) FILTER (WHERE x.key = unit.scope_key),
+        coalesce(string_agg(concat('{"organization":', jsonb_build_object('id', o.id, 'code', o.code, 'name', o.name, 'kind', o.kind),
+          ',"items":[', x.items, ']}'), ',' ORDER BY o.scope_key) FILTER (WHERE x.key <> unit.scope_key), '')
+      INTO own, below
+      FROM progress_items(unit.scope_key, p, indicators, true) x
+        JOIN (SELECT * FROM organization y WHERE y.parent_id = unit.id OR y.id = unit.id) o ON o.scope_key = x.key;
+  ELSE
+    SELECT x.items INTO own FROM progress_items(unit.scope_key, p, indicators, false) x;
+  END IF;
+  RETURN concat('{"organization":', jsonb_build_object('id', unit.id, 'code', unit.code, 'name', unit.name, 'kind', unit.kind),
+    ',"period":', period_json(p), ',"items":[', concat_ws(',', own, progress_without(indicators, p)), ']',
+    CASE WHEN children THEN concat(',"children":[', below, ']') END, '}');
+END $$;
+
+GRANT EXECUTE ON FUNCTION progress_periods(uuid, text, text, uuid, period, text), progress_rows(text, period, uuid[], boolean),
+  period_json(period), indicator_brief(indicator), target_brief(target), coverage_json(bigint, bigint, bigint),
+  progress_indicators(text, period, uuid), progress_items(text, period, uuid[], boolean), progress_without(uuid[], period),
+  progress(text, text, text, text, text) TO tiendo_service;
