@@ -202,7 +202,7 @@ int migrate_run_table(const char *conninfo, const struct migration *table, size_
         .target_session_attrs = "read-write" };
     _cleanup_(db_pool_givep) struct db_conn *conn = NULL;
     char error[512];
-    size_t pending;
+    size_t pending = 0;
     int r;
 
     r = db_open(&options, error, sizeof(error), &conn);

@@ -74,6 +74,7 @@ struct db_conn {
     bool broken;
     bool lost;        /* broken from outside */
     bool retire;      /* replace it when it is given back */
+    bool shared;      /* read by calls: nothing here may wait */
 };
 
 /* A thread in db_pool_take. Its state is a futex. */
@@ -85,12 +86,36 @@ struct waiter {
     struct waiter *next, *prev;
 };
 
+/* A call on a shared connection, on the stack of its thread. Its state is a futex. */
+enum call_state { CALL_WAITING, CALL_LEADS, CALL_ENDED };
+
+struct call {
+    _Atomic uint32_t state;
+    int error;
+    size_t n, got;
+    struct db_result **results;
+    struct call *next;
+};
+
+/* A connection on which calls follow one another. One of their threads leads: it waits for the socket and reads for
+ * all; the others sleep. */
+struct shared {
+    pthread_mutex_t lock;
+    struct db_conn *conn; /* NULL: nothing under way */
+    struct call *first, *last;
+    bool led;
+    /* For those who choose: calls under way, and since when the first of them is. */
+    _Atomic unsigned load;
+    _Atomic int64_t since;
+};
+
 struct db_pool {
     struct db_pool_options options;
     pthread_mutex_t lock;
     pthread_cond_t keeper_wake; /* work for the keeper */
     pthread_cond_t opened;      /* for db_pool_ready */
     pthread_t keeper;
+    struct shared *shared; /* options.shared of them */
 
     /* All below under the lock. */
     struct db_conn *idle;
@@ -117,10 +142,18 @@ void conn_lease(struct db_conn *conn);
 MUST_CHECK int expects_push(struct expects *q, enum expect_kind kind, uint32_t number);
 /* The connection is of no more use; always -ECONNRESET. */
 int conn_lost(struct db_conn *conn);
+/* The deadline passed; always -ETIMEDOUT. */
+int conn_timed_out(struct db_conn *conn);
+/* The longest wait for a result. */
+unsigned conn_wait_ms(const struct db_conn *conn);
+/* Bytes that values take. */
+size_t values_size(int n, const char *const *values);
 /* Waits for the socket, not past the deadline, which is set at the first call (0). */
 MUST_CHECK int conn_poll(struct db_conn *conn, short events, int64_t *deadline);
-/* Waits until PQgetResult will not block. */
+/* Waits until PQgetResult will not block; on a shared connection -EAGAIN instead of waiting. */
 MUST_CHECK int conn_receive(struct db_conn *conn);
+/* The next result, as db_next and db_stream_next hand it out. */
+MUST_CHECK int conn_next(struct db_conn *conn, bool stream, PGresult **ret_result);
 /* Sends all that is queued. */
 MUST_CHECK int conn_flush(struct db_conn *conn);
 /* Notes what an error says about its connection. */
@@ -133,10 +166,23 @@ MUST_CHECK int shape_prepare(struct db_conn *conn, const char *sql, int n_params
 void shape_answered(struct db_conn *conn, struct expect e, ExecStatusType status);
 void shapes_free(struct shapes *shapes);
 
+/* call.c */
+MUST_CHECK int calls_new(unsigned n, struct shared **ret_shared);
+void calls_free(struct shared *shared, unsigned n);
+
+/* futex.c */
+/* Sleeps while the word has this value, at most so long (us < 0: without end). */
+void futex_sleep(_Atomic uint32_t *word, uint32_t value, int64_t us);
+/* Wakes the sleeper. The word may be gone already: waking an address where nobody sleeps does no harm. */
+void futex_wake(_Atomic uint32_t *word);
+
 /* keeper.c */
 void *keeper_run(void *pool);
 
-/* pool.c, with the lock held */
+/* pool.c */
+/* Leases an idle connection if there is one and nobody waits for it. */
+MUST_CHECK int pool_try(struct db_pool *pool, struct db_conn **ret_conn);
+/* With the lock held. */
 void pool_serve(struct db_pool *pool, struct db_conn *conn);
 void pool_discard(struct db_pool *pool, struct db_conn *conn);
 void pool_refuse_all(struct db_pool *pool);

@@ -84,7 +84,7 @@ int conn_lost(struct db_conn *conn)
     return -ECONNRESET;
 }
 
-static unsigned conn_wait_ms(const struct db_conn *conn)
+unsigned conn_wait_ms(const struct db_conn *conn)
 {
     const struct db_pool_options *o = conn->options;
 
@@ -95,7 +95,7 @@ static unsigned conn_wait_ms(const struct db_conn *conn)
     return o->statement_timeout_ms > 0 ? o->statement_timeout_ms + GRACE_MS : WAIT_DEFAULT_MS;
 }
 
-static int conn_timed_out(struct db_conn *conn)
+int conn_timed_out(struct db_conn *conn)
 {
     conn->broken = true;
     if (conn->pool) {
@@ -135,9 +135,9 @@ int conn_receive(struct db_conn *conn)
     int r;
 
     while (PQisBusy(conn->pg)) {
-        short events = PQflush(conn->pg) == 1 ? POLLIN | POLLOUT : POLLIN;
-
-        r = conn_poll(conn, events, &deadline);
+        if (conn->shared)
+            return -EAGAIN;
+        r = conn_poll(conn, PQflush(conn->pg) == 1 ? POLLIN | POLLOUT : POLLIN, &deadline);
         if (r < 0)
             return r;
         if (!PQconsumeInput(conn->pg))
@@ -163,7 +163,7 @@ int conn_flush(struct db_conn *conn)
 
 /* ---- sending ---- */
 
-static size_t values_size(int n, const char *const *values)
+size_t values_size(int n, const char *const *values)
 {
     size_t size = 0;
 
@@ -338,7 +338,7 @@ static int conn_settle(struct db_conn *conn, const PGresult *result)
     return 1;
 }
 
-static int conn_next(struct db_conn *conn, bool stream, PGresult **ret_result)
+int conn_next(struct db_conn *conn, bool stream, PGresult **ret_result)
 {
     PGresult *result;
     int r;

@@ -6,30 +6,15 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 
 #include "clock.h"
 #include "db_internal.h"
 
 /* ---- waiting threads ---- */
-
-static void waiter_sleep(struct waiter *w, int64_t us)
-{
-    struct timespec t = { .tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000 };
-
-    (void)syscall(SYS_futex, &w->state, FUTEX_WAIT_PRIVATE, WAITER_WAITING, &t, NULL, 0);
-}
-
-/* The waiter may be gone already; waking an address where nobody sleeps does no harm. */
-static void waiter_wake(struct waiter *w)
-{
-    (void)syscall(SYS_futex, &w->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
 
 static void waiter_queue(struct db_pool *pool, struct waiter *w)
 {
@@ -62,7 +47,7 @@ void pool_refuse_all(struct db_pool *pool)
 
         pool->stats.refused++;
         waiter_settle(pool, w, WAITER_REFUSED);
-        waiter_wake(w);
+        futex_wake(&w->state);
     }
 }
 
@@ -95,7 +80,7 @@ void pool_serve(struct db_pool *pool, struct db_conn *conn)
     struct waiter *w = pool_put(pool, conn);
 
     if (w)
-        waiter_wake(w);
+        futex_wake(&w->state);
 }
 
 void pool_discard(struct db_pool *pool, struct db_conn *conn)
@@ -138,7 +123,7 @@ static int pool_wait(struct db_pool *pool, struct waiter *w, unsigned wait_ms)
     int r = 0;
 
     while ((state = atomic_load_explicit(&w->state, memory_order_acquire)) == WAITER_WAITING && now < deadline) {
-        waiter_sleep(w, deadline - now);
+        futex_sleep(&w->state, WAITER_WAITING, deadline - now);
         now = clock_mono_us();
     }
     if (state == WAITER_WAITING) {
@@ -152,6 +137,20 @@ static int pool_wait(struct db_pool *pool, struct waiter *w, unsigned wait_ms)
         pthread_mutex_unlock(&pool->lock);
     }
     return state == WAITER_REFUSED ? -ENOTCONN : r;
+}
+
+int pool_try(struct db_pool *pool, struct db_conn **ret_conn)
+{
+    struct db_conn *conn;
+
+    pthread_mutex_lock(&pool->lock);
+    conn = pool->first ? NULL : pool_pop(pool);
+    pthread_mutex_unlock(&pool->lock);
+    if (!conn)
+        return -EAGAIN;
+    conn_lease(conn);
+    *ret_conn = conn;
+    return 0;
 }
 
 int db_pool_take(struct db_pool *pool, unsigned wait_ms, struct db_conn **ret_conn)
@@ -203,7 +202,7 @@ struct db_conn *db_pool_give(struct db_conn *conn)
         pool_discard(pool, conn);
     pthread_mutex_unlock(&pool->lock);
     if (w)
-        waiter_wake(w);
+        futex_wake(&w->state);
     return NULL;
 }
 
@@ -241,8 +240,11 @@ int db_pool_new(const struct db_pool_options *options, struct db_pool **ret_pool
     pthread_cond_init(&pool->keeper_wake, &attr);
     pthread_cond_init(&pool->opened, &attr);
     pthread_condattr_destroy(&attr);
-    r = keeper_start(pool);
+    r = calls_new(options->shared, &pool->shared);
+    if (r == 0)
+        r = keeper_start(pool);
     if (r < 0) {
+        calls_free(pool->shared, options->shared);
         free(pool);
         return r;
     }
@@ -267,6 +269,7 @@ struct db_pool *db_pool_free(struct db_pool *pool)
         pool->idle = conn->next;
         conn_close(conn);
     }
+    calls_free(pool->shared, pool->options.shared);
     pthread_cond_destroy(&pool->opened);
     pthread_cond_destroy(&pool->keeper_wake);
     pthread_mutex_destroy(&pool->lock);
