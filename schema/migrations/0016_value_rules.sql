@@ -1,5 +1,5 @@
 -- What makes a figure right, as expressions over the text a caller gave. PUT and import use the same ones; they are plain
--- SQL so that an import of 100,000 rows has them inlined into one statement. Each gives a fault's code, or NULL.
+-- SQL, of immutable parts alone, so that an import of 100,000 rows has them inlined into one statement. Each gives a fault's code, or NULL.
 SET search_path = tiendo, public;
 
 -- A decimal number of at most 15 significant digits, below 10^15 and no finer than 10^-15.
@@ -50,8 +50,8 @@ CREATE FUNCTION done_fault(kind text, state text, done text, done_on text, ends_
       WHEN done NOT IN ('false', 'f', '0') THEN 'boolean' END
     WHEN done IN ('false', 'f', '0') THEN 'contradiction'
     WHEN NOT day_ok(done_on) THEN 'date'
-    WHEN done_on::date > today THEN 'in_the_future'
-    WHEN done_on::date > ends_on THEN 'after_period' END $$;
+    WHEN make_date(left(done_on, 4)::int, substr(done_on, 6, 2)::int, right(done_on, 2)::int) > today THEN 'in_the_future'
+    WHEN make_date(left(done_on, 4)::int, substr(done_on, 6, 2)::int, right(done_on, 2)::int) > ends_on THEN 'after_period' END $$;
 CREATE FUNCTION evidence_fault(evidence_url text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE WHEN length(evidence_url) > 1000 THEN 'too_long' WHEN evidence_url !~ '^https?://[^[:space:]]+$' THEN 'uri' END $$;
 CREATE FUNCTION source_fault(source_required boolean, state text, source text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -102,7 +102,7 @@ CREATE FUNCTION value_fault_text(code text) RETURNS text LANGUAGE sql IMMUTABLE 
     WHEN 'version_conflict' THEN 'the value has another version now'
     ELSE code END $$;
 -- One entry of errors[] of that code, or NULL.
-CREATE FUNCTION value_fault(pointer text, code text) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+CREATE FUNCTION value_fault(pointer text, code text) RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT CASE WHEN code IS NOT NULL THEN
     CASE WHEN pointer LIKE '#%' THEN jsonb_build_object('pointer', pointer, 'code', code, 'detail', value_fault_text(code))
       ELSE jsonb_build_object('parameter', pointer, 'code', code, 'detail', value_fault_text(code)) END END $$;

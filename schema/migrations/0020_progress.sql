@@ -67,7 +67,7 @@ BEGIN
       r.number, NULL::numeric AS least, NULL::numeric AS most, NULL::numeric AS latest, 0::bigint AS expected, 0::bigint AS own_expected,
       0::bigint AS own_reported, 0::bigint AS own_na, 0::bigint AS own_done, NULL::numeric AS own_numerator, NULL::numeric AS own_denominator,
       NULL::numeric AS own_number, false AS aimed
-    FROM pair x JOIN rollup r ON r.indicator_id = x.id AND r.period_id = x.period_id AND r.scope_key = ANY (keys)
+    FROM pair x, LATERAL (SELECT * FROM rollup y WHERE y.indicator_id = x.id AND y.period_id = x.period_id AND y.scope_key = ANY (keys) OFFSET 0) r
     UNION ALL
     -- what is not yet folded into it
     SELECT d.id, d.period_id, d.before, k, d.reported, d.not_applicable, d.done, d.numerator, d.denominator, d.number,
@@ -75,8 +75,8 @@ BEGIN
     FROM (SELECT x.id, x.period_id, x.before, left(y.scope_key, cut) AS key, sum(y.reported)::bigint AS reported,
         sum(y.not_applicable)::bigint AS not_applicable, sum(y.done)::bigint AS done, sum(y.numerator) AS numerator,
         sum(y.denominator) AS denominator, sum(y.number) AS number
-      FROM pair x JOIN rollup_delta y ON y.indicator_id = x.id AND y.period_id = x.period_id
-        AND y.scope_key >= unit_key AND y.scope_key < unit_key || '~'
+      FROM pair x, LATERAL (SELECT * FROM rollup_delta z WHERE z.indicator_id = x.id AND z.period_id = x.period_id
+        AND z.scope_key >= unit_key AND z.scope_key < unit_key || '~' OFFSET 0) y
       GROUP BY 1, 2, 3, 4) d, unnest(CASE WHEN d.key = unit_key THEN ARRAY[unit_key] ELSE ARRAY[unit_key, d.key] END) k
     UNION ALL
     -- the units' own
@@ -84,14 +84,14 @@ BEGIN
       (v.counted AND v.done IS TRUE)::int, CASE WHEN v.counted THEN v.numerator END, CASE WHEN v.counted THEN v.denominator END,
       CASE WHEN v.counted THEN v.number END, NULL, NULL, NULL, 0, 0, (v.state = 'reported')::int, (v.state <> 'reported')::int,
       (v.done IS TRUE)::int, v.numerator, v.denominator, v.number, false
-    FROM pair x JOIN value v ON v.indicator_id = x.id AND v.period_id = x.period_id AND v.scope_key = ANY (keys)
+    FROM pair x, LATERAL (SELECT * FROM value y WHERE y.indicator_id = x.id AND y.period_id = x.period_id AND y.scope_key = ANY (keys) OFFSET 0) v
     UNION ALL
     -- what is no sum: the least, the most and the latest of all values
     SELECT e.id, e.period_id, e.before, e.key, 0, 0, 0, NULL, NULL, NULL, e.least, e.most, e.latest, 0, 0, 0, 0, 0, NULL, NULL, NULL, false
     FROM (SELECT x.id, x.period_id, x.before, g.key, min(v.number) AS least, max(v.number) AS most,
         (array_agg(v.number ORDER BY v.updated_at DESC, v.id DESC))[1] AS latest
-      FROM pair x JOIN value v ON v.indicator_id = x.id AND v.period_id = x.period_id AND v.scope_key >= unit_key AND v.scope_key < unit_key || '~'
-          AND v.counted AND v.number IS NOT NULL,
+      FROM pair x, LATERAL (SELECT * FROM value y WHERE y.indicator_id = x.id AND y.period_id = x.period_id
+          AND y.scope_key >= unit_key AND y.scope_key < unit_key || '~' AND y.counted AND y.number IS NOT NULL OFFSET 0) v,
         unnest(CASE WHEN length(v.scope_key) < cut OR NOT children THEN ARRAY[unit_key] ELSE ARRAY[unit_key, left(v.scope_key, cut)] END) g(key)
       WHERE x.aggregation IN ('min', 'max', 'last')
       GROUP BY 1, 2, 3, 4) e
@@ -101,8 +101,8 @@ BEGIN
       CASE WHEN k = a.key THEN a.own_expected ELSE 0 END, 0, 0, 0, NULL, NULL, NULL, false
     FROM (SELECT x.id, x.period_id, left(u.scope_key, cut) AS key, x.figures * count(*) AS expected,
         x.figures * count(*) FILTER (WHERE length(u.scope_key) <= cut) AS own_expected
-      FROM pair x JOIN assignment_unit u ON u.indicator_id = x.id AND u.scope_key >= unit_key AND u.scope_key < unit_key || '~'
-        AND u.counted AND u.validity @> x.ends_on
+      FROM pair x, LATERAL (SELECT y.scope_key FROM assignment_unit y WHERE y.indicator_id = x.id AND y.scope_key >= unit_key
+        AND y.scope_key < unit_key || '~' AND y.counted AND y.validity @> x.ends_on OFFSET 0) u
       WHERE NOT x.before
       GROUP BY x.id, x.period_id, x.figures, left(u.scope_key, cut)) a,
       unnest(CASE WHEN a.key = unit_key THEN ARRAY[unit_key] ELSE ARRAY[unit_key, a.key] END) k
@@ -144,33 +144,37 @@ BEGIN
       s.own_reported, s.own_done, s.own_numerator, s.own_denominator, s.own_number
     FROM shown s JOIN play l ON l.id = s.indicator_id
   ), timed AS (
-    SELECT f.indicator_id, f.key, f.before, bool_or(f.aimed) AS aimed, sum(f.expected)::bigint AS expected, sum(f.reported)::bigint AS reported,
-      sum(f.not_applicable)::bigint AS not_applicable, sum(f.done) AS done, sum(f.numerator) AS numerator, sum(f.denominator) AS denominator,
-      CASE l.kind
-        WHEN 'milestone' THEN CASE WHEN sum(f.reported) > 0 THEN sum(f.done) END
-        WHEN 'ratio' THEN CASE l.time_aggregation WHEN 'min' THEN min(100 * f.numerator / nullif(f.denominator, 0))
-          WHEN 'max' THEN max(100 * f.numerator / nullif(f.denominator, 0)) ELSE 100 * sum(f.numerator) / nullif(sum(f.denominator), 0) END
-        ELSE CASE l.time_aggregation WHEN 'min' THEN min(f.number) WHEN 'max' THEN max(f.number) WHEN 'average' THEN avg(f.number)
-          ELSE sum(f.number) END END AS value,
-      CASE l.kind WHEN 'milestone' THEN CASE WHEN sum(f.own_reported) > 0 THEN sum(f.own_done) END
-        WHEN 'ratio' THEN percent(sum(f.own_numerator), sum(f.own_denominator)) ELSE sum(f.own_number) END AS own_value
-    FROM figured f JOIN play l ON l.id = f.indicator_id
-    GROUP BY f.indicator_id, f.key, f.before, l.kind, l.time_aggregation
+    SELECT f.indicator_id, f.key, bool_or(f.aimed) AS aimed, sum(f.expected) FILTER (WHERE NOT f.before)::bigint AS expected,
+      sum(f.reported) FILTER (WHERE NOT f.before)::bigint AS reported, sum(f.not_applicable) FILTER (WHERE NOT f.before)::bigint AS not_applicable,
+      sum(f.done) FILTER (WHERE NOT f.before) AS done, sum(f.numerator) FILTER (WHERE NOT f.before) AS numerator,
+      sum(f.denominator) FILTER (WHERE NOT f.before) AS denominator,
+      min(f.figure) FILTER (WHERE NOT f.before) AS least, max(f.figure) FILTER (WHERE NOT f.before) AS most,
+      avg(f.figure) FILTER (WHERE NOT f.before) AS mean, sum(f.number) FILTER (WHERE NOT f.before) AS number,
+      max(f.figure) FILTER (WHERE f.before) AS was, sum(f.own_reported) FILTER (WHERE NOT f.before) AS own_reported,
+      sum(f.own_done) FILTER (WHERE NOT f.before) AS own_done, sum(f.own_numerator) FILTER (WHERE NOT f.before) AS own_numerator,
+      sum(f.own_denominator) FILTER (WHERE NOT f.before) AS own_denominator, sum(f.own_number) FILTER (WHERE NOT f.before) AS own_number
+    FROM (SELECT x.*, coalesce(x.number, 100 * x.numerator / nullif(x.denominator, 0)) AS figure FROM figured x) f
+    GROUP BY f.indicator_id, f.key
   ), aim AS MATERIALIZED (
     SELECT DISTINCT ON (t.indicator_id, g.key) g.key, t.*
     FROM target t, LATERAL (SELECT CASE WHEN length(t.scope_key) > length(unit_key) THEN t.scope_key ELSE unit_key END AS key) g
     WHERE t.indicator_id = ANY (indicators) AND t.scope_key = ANY (lines || keys)
     ORDER BY t.indicator_id, g.key, length(t.scope_key) DESC, CASE WHEN coalesce(t.due_on, 'infinity') >= p.ends_on THEN t.due_on END,
       coalesce(t.due_on, 'infinity') < p.ends_on, t.due_on DESC
-  ), placed AS (
+  ), placed AS MATERIALIZED (
     SELECT c.*, l.kind, l.direction, l.percentage, l.used, a.id AS target_id, a.comparator, a.value AS t, a.upper, a.due_on,
       coalesce(a.baseline, l.baseline) AS b, a.maintain OR a.value = coalesce(a.baseline, l.baseline) AS maintain,
-      elapsed(coalesce(a.starts_on, a.baseline_on, l.document_on), a.due_on, p.ends_on) AS share, w.value AS was
+      elapsed(coalesce(a.starts_on, a.baseline_on, l.document_on), a.due_on, p.ends_on) AS share,
+      CASE l.kind WHEN 'milestone' THEN CASE WHEN c.reported > 0 THEN c.done END
+        ELSE CASE l.time_aggregation WHEN 'min' THEN c.least WHEN 'max' THEN c.most
+          WHEN 'average' THEN CASE l.kind WHEN 'ratio' THEN 100 * c.numerator / nullif(c.denominator, 0) ELSE c.mean END
+          ELSE CASE l.kind WHEN 'ratio' THEN 100 * c.numerator / nullif(c.denominator, 0) ELSE c.number END END END AS value,
+      CASE l.kind WHEN 'milestone' THEN CASE WHEN c.own_reported > 0 THEN c.own_done END
+        WHEN 'ratio' THEN percent(c.own_numerator, c.own_denominator) ELSE c.own_number END AS own_value
     FROM timed c JOIN play l ON l.id = c.indicator_id
-      LEFT JOIN timed w ON w.indicator_id = c.indicator_id AND w.key = c.key AND w.before
       LEFT JOIN aim a ON a.indicator_id = c.indicator_id AND a.key = CASE WHEN c.aimed THEN c.key ELSE unit_key END
-    WHERE NOT c.before
-  ), judged AS (
+    WHERE c.expected IS NOT NULL
+  ), judged AS MATERIALIZED (
     SELECT d.*,
       CASE WHEN d.kind = 'milestone' THEN d.done / nullif(d.expected - d.not_applicable, 0)
         WHEN d.kind IN ('ratio', 'number') AND d.comparator <> 'range' THEN achievement(d.direction, d.value, d.b, d.t) END AS way,
@@ -190,14 +194,14 @@ BEGIN
   FROM judged j;
 END $$;
 
-CREATE FUNCTION period_json(p period) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION period_json(p period) RETURNS jsonb LANGUAGE sql STABLE AS $$
   SELECT jsonb_build_object('code', p.code, 'kind', p.kind, 'starts_on', p.starts_on, 'ends_on', p.ends_on) $$;
-CREATE FUNCTION indicator_brief(i indicator) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION indicator_brief(i indicator) RETURNS jsonb LANGUAGE sql STABLE AS $$
   SELECT jsonb_build_object('code', i.code, 'name', i.name, 'unit', i.unit, 'kind', i.kind) $$;
-CREATE FUNCTION target_brief(t target) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION target_brief(t target) RETURNS jsonb LANGUAGE sql STABLE AS $$
   SELECT jsonb_build_object('organization', t.organization_code, 'comparator', t.comparator, 'value', t.value, 'stretch', t.stretch,
     'upper', t.upper, 'maintain', t.maintain, 'starts_on', t.starts_on, 'due_on', t.due_on) $$;
-CREATE FUNCTION coverage_json(expected bigint, reporting bigint, not_applicable bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION coverage_json(expected bigint, reporting bigint, not_applicable bigint) RETURNS text LANGUAGE sql STABLE AS $$
   SELECT concat('{"expected":', expected, ',"reporting":', reporting, ',"missing":', greatest(expected - reporting - not_applicable, 0),
     ',"not_applicable":', not_applicable, ',"rate":', coalesce(coverage_rate(expected, reporting, not_applicable)::text, 'null'), '}') $$;
 
@@ -223,7 +227,7 @@ BEGIN
   ), row AS MATERIALIZED (
     SELECT * FROM progress_rows(unit_key, p, indicators, children)
   ), aim AS MATERIALIZED (
-    SELECT t.id, target_brief(t)::text AS json FROM target t WHERE t.id = ANY (ARRAY(SELECT r.target_id FROM row r))
+    SELECT t.id, target_brief(t)::text AS json FROM target t WHERE t.id = ANY (ARRAY(SELECT DISTINCT r.target_id FROM row r))
   ), used AS MATERIALIZED (
     SELECT d.periods, coalesce((SELECT json_agg(q.code ORDER BY q.starts_on) FROM period q WHERE q.id = ANY (d.periods)), '[]')::text AS json
     FROM (SELECT DISTINCT r.periods FROM row r) d
