@@ -130,7 +130,8 @@ class Demo:
         print(f"\n{answer['organization']['name']}, {period} ({story.LABEL})\n")
         table(("Mã", "Chỉ tiêu", "Mục tiêu", "Kết quả", "Tử số/mẫu số", "Báo cáo/phải báo cáo", "Trạng thái"),
               [(item["indicator"]["code"], item["indicator"]["name"], aim(item), result(item), fraction(item), coverage(item),
-                STATUS[item["status"]]) for item in answer["items"]], right=(2, 3, 4, 5), most=((1, 48),))
+                STATUS[item["status"]]) for item in map(lambda item: figure(item, answer["children"]), answer["items"])],
+              right=(2, 3, 4, 5), most=((1, 48),))
         for item in answer["items"]:
             self.best_and_worst(answer, item["indicator"])
         self.why(answer, period)
@@ -179,6 +180,14 @@ def put(caller, row, value):
     precondition = {"If-Match": f'"{row["version"]}"'} if there else {"If-None-Match": "*"}
     path = "/".join(map(segment, (row["indicator"], row["organization"], row["period"])))
     caller.call("PUT", f"/v1/values/{path}", body=value, headers=precondition)
+
+
+def figure(item, children):
+    """The item itself; for an indicator that does not add up, the one subordinate's that reports it."""
+    if item["aggregation"] == "none" and item["value"] is None:
+        return next((other for child in children for other in child["items"]
+                     if other["indicator"]["code"] == item["indicator"]["code"] and other["value"] is not None), item)
+    return item
 
 
 def percent(item):
