@@ -63,21 +63,11 @@ const char *caller_address(const struct service *service, struct arena *a, const
     return address;
 }
 
-/* A key that is not known may only be out of reach, with the database. */
-static bool keys_out_of_reach(const struct exchange *x)
-{
-    struct db_pool_stats stats;
-
-    db_pool_stats(x->service->quick, &stats);
-    return stats.open == 0;
-}
-
+/* -EAGAIN: the key is not known, and the keys are out of reach with the database. */
 static int refuse(struct exchange *x, int r)
 {
-    if (r == -ENOMEM)
+    if (r == -ENOMEM || r == -EAGAIN)
         trouble_errno(x, r);
-    else if (r == -ENOKEY && keys_out_of_reach(x))
-        fail(x, P_UNAVAILABLE);
     else
         fail(x, P_INVALID_TOKEN);
     return 1;
