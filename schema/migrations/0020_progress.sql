@@ -53,14 +53,38 @@ BEGIN
       progress_periods(i.id, i.frequency, i.time_aggregation, i.programme_id, p, unit_key) AS used
     FROM indicator i JOIN programme g ON g.id = i.programme_id
     WHERE i.id = ANY (indicators)
+  ), aim AS MATERIALIZED (
+    -- the targets: for each unit its own, or else the nearest above; the next one due, or else the last
+    SELECT DISTINCT ON (t.indicator_id, g.key) g.key, t.id, t.indicator_id, t.comparator, t.value AS t, t.upper, t.due_on,
+      coalesce(t.baseline, l.baseline) AS b, t.maintain OR t.value = coalesce(t.baseline, l.baseline) AS maintain,
+      elapsed(coalesce(t.starts_on, t.baseline_on, l.document_on), t.due_on, p.ends_on) AS share
+    FROM play l JOIN target t ON t.indicator_id = l.id AND t.scope_key = ANY (lines || keys),
+      LATERAL (SELECT CASE WHEN length(t.scope_key) > length(unit_key) THEN t.scope_key ELSE unit_key END AS key) g
+    ORDER BY t.indicator_id, g.key, length(t.scope_key) DESC, CASE WHEN coalesce(t.due_on, 'infinity') >= p.ends_on THEN t.due_on END,
+      coalesce(t.due_on, 'infinity') < p.ends_on, t.due_on DESC
   ), pair AS MATERIALIZED (
     SELECT l.id, q.id AS period_id, q.ends_on, false AS before, l.aggregation, l.figures
     FROM play l, unnest(l.used) u JOIN period q ON q.id = u
     UNION ALL
+    -- the period before, where only it can tell whether a figure is getting worse
     SELECT l.id, q.id, q.ends_on, true, l.aggregation, l.figures
     FROM play l JOIN period f ON f.id = l.used[1] JOIN period q ON q.kind = f.kind AND q.ends_on = f.starts_on - 1
       AND q.programme_id IS NOT DISTINCT FROM f.programme_id
-    WHERE l.kind IN ('ratio', 'number')
+    WHERE l.kind IN ('ratio', 'number') AND EXISTS (SELECT FROM aim a WHERE a.indicator_id = l.id AND a.b IS NULL AND a.comparator <> 'range'
+      AND (a.due_on IS NULL OR a.due_on > p.ends_on OR a.due_on >= on_day))
+  ), due AS MATERIALIZED (
+    -- who is to report: all of a unit's subtree, and the unit itself
+    SELECT x.id, x.period_id, left(u.scope_key, cut) AS key, x.figures * count(*) AS expected,
+      x.figures * count(*) FILTER (WHERE length(u.scope_key) <= cut) AS own_expected
+    FROM pair x, LATERAL (SELECT y.scope_key FROM assignment_unit y WHERE y.indicator_id = x.id AND y.scope_key >= unit_key
+      AND y.scope_key < unit_key || '~' AND y.counted AND y.validity @> x.ends_on OFFSET 0) u
+    WHERE NOT x.before
+    GROUP BY x.id, x.period_id, x.figures, left(u.scope_key, cut)
+  ), source AS MATERIALIZED (
+    -- whose own values there can be: of those who are to report, and of all at or beneath a total
+    SELECT x.*, CASE WHEN EXISTS (SELECT FROM assignment_unit y WHERE y.indicator_id = x.id AND y.mode = 'total' AND y.scope_key = ANY (lines || unit_key))
+      THEN keys ELSE ARRAY(SELECT d.key FROM due d WHERE d.id = x.id AND d.own_expected > 0) END AS holders
+    FROM pair x
   ), part AS (
     -- what is stored of all below
     SELECT r.indicator_id, r.period_id, x.before, r.scope_key AS key, r.reported, r.not_applicable, r.done, r.numerator, r.denominator,
@@ -84,7 +108,7 @@ BEGIN
       (v.counted AND v.done IS TRUE)::int, CASE WHEN v.counted THEN v.numerator END, CASE WHEN v.counted THEN v.denominator END,
       CASE WHEN v.counted THEN v.number END, NULL, NULL, NULL, 0, 0, (v.state = 'reported')::int, (v.state <> 'reported')::int,
       (v.done IS TRUE)::int, v.numerator, v.denominator, v.number, false
-    FROM pair x, LATERAL (SELECT * FROM value y WHERE y.indicator_id = x.id AND y.period_id = x.period_id AND y.scope_key = ANY (keys) OFFSET 0) v
+    FROM source x, LATERAL (SELECT * FROM value y WHERE y.indicator_id = x.id AND y.period_id = x.period_id AND y.scope_key = ANY (x.holders) OFFSET 0) v
     UNION ALL
     -- what is no sum: the least, the most and the latest of all values
     SELECT e.id, e.period_id, e.before, e.key, 0, 0, 0, NULL, NULL, NULL, e.least, e.most, e.latest, 0, 0, 0, 0, 0, NULL, NULL, NULL, false
@@ -96,21 +120,19 @@ BEGIN
       WHERE x.aggregation IN ('min', 'max', 'last')
       GROUP BY 1, 2, 3, 4) e
     UNION ALL
-    -- who is to report
-    SELECT a.id, a.period_id, false, k, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, a.expected,
-      CASE WHEN k = a.key THEN a.own_expected ELSE 0 END, 0, 0, 0, NULL, NULL, NULL, false
-    FROM (SELECT x.id, x.period_id, left(u.scope_key, cut) AS key, x.figures * count(*) AS expected,
-        x.figures * count(*) FILTER (WHERE length(u.scope_key) <= cut) AS own_expected
-      FROM pair x, LATERAL (SELECT y.scope_key FROM assignment_unit y WHERE y.indicator_id = x.id AND y.scope_key >= unit_key
-        AND y.scope_key < unit_key || '~' AND y.counted AND y.validity @> x.ends_on OFFSET 0) u
-      WHERE NOT x.before
-      GROUP BY x.id, x.period_id, x.figures, left(u.scope_key, cut)) a,
-      unnest(CASE WHEN a.key = unit_key THEN ARRAY[unit_key] ELSE ARRAY[unit_key, a.key] END) k
+    -- who is to report below, and in all; a row for the unit, whatever there is
+    SELECT d.id, d.period_id, false, d.key, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, d.expected, d.own_expected, 0, 0, 0, NULL, NULL, NULL, false
+    FROM due d WHERE d.key <> unit_key
     UNION ALL
-    -- who has a target of its own; and a row for the unit, whatever there is
-    SELECT x.id, x.period_id, false, t.key, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, t.aimed
-    FROM pair x, LATERAL (SELECT y.scope_key, true FROM target y WHERE y.indicator_id = x.id AND y.scope_key = ANY (keys[2:])
-      UNION ALL SELECT unit_key, false) t(key, aimed)
+    SELECT x.id, x.period_id, false, unit_key, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, coalesce(sum(d.expected), 0)::bigint,
+      coalesce(sum(d.own_expected) FILTER (WHERE d.key = unit_key), 0)::bigint, 0, 0, 0, NULL, NULL, NULL, false
+    FROM pair x LEFT JOIN due d ON d.id = x.id AND d.period_id = x.period_id
+    WHERE NOT x.before
+    GROUP BY x.id, x.period_id
+    UNION ALL
+    -- who has a target of its own
+    SELECT x.id, x.period_id, false, a.key, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, true
+    FROM pair x JOIN aim a ON a.indicator_id = x.id AND a.key <> unit_key
     WHERE NOT x.before
   ), summed AS (
     SELECT s.indicator_id, s.period_id, s.before, s.key, sum(s.expected)::bigint AS expected, sum(s.reported)::bigint AS reported,
@@ -155,16 +177,9 @@ BEGIN
       sum(f.own_denominator) FILTER (WHERE NOT f.before) AS own_denominator, sum(f.own_number) FILTER (WHERE NOT f.before) AS own_number
     FROM (SELECT x.*, coalesce(x.number, 100 * x.numerator / nullif(x.denominator, 0)) AS figure FROM figured x) f
     GROUP BY f.indicator_id, f.key
-  ), aim AS MATERIALIZED (
-    SELECT DISTINCT ON (t.indicator_id, g.key) g.key, t.*
-    FROM target t, LATERAL (SELECT CASE WHEN length(t.scope_key) > length(unit_key) THEN t.scope_key ELSE unit_key END AS key) g
-    WHERE t.indicator_id = ANY (indicators) AND t.scope_key = ANY (lines || keys)
-    ORDER BY t.indicator_id, g.key, length(t.scope_key) DESC, CASE WHEN coalesce(t.due_on, 'infinity') >= p.ends_on THEN t.due_on END,
-      coalesce(t.due_on, 'infinity') < p.ends_on, t.due_on DESC
   ), placed AS MATERIALIZED (
-    SELECT c.*, l.kind, l.direction, l.percentage, l.used, a.id AS target_id, a.comparator, a.value AS t, a.upper, a.due_on,
-      coalesce(a.baseline, l.baseline) AS b, a.maintain OR a.value = coalesce(a.baseline, l.baseline) AS maintain,
-      elapsed(coalesce(a.starts_on, a.baseline_on, l.document_on), a.due_on, p.ends_on) AS share,
+    SELECT c.*, l.kind, l.direction, l.percentage, l.used, a.id AS target_id, a.comparator, a.t, a.upper, a.due_on,
+      coalesce(a.b, l.baseline) AS b, a.maintain, a.share,
       CASE l.kind WHEN 'milestone' THEN CASE WHEN c.reported > 0 THEN c.done END
         ELSE CASE l.time_aggregation WHEN 'min' THEN c.least WHEN 'max' THEN c.most
           WHEN 'average' THEN CASE l.kind WHEN 'ratio' THEN 100 * c.numerator / nullif(c.denominator, 0) ELSE c.mean END
@@ -182,16 +197,18 @@ BEGIN
         ELSE target_met(d.comparator, d.kind, d.value, d.t, d.upper) END AS met,
       d.kind IN ('milestone', 'rank') OR d.comparator = 'range' AS stepwise
     FROM placed d
+  ), paced AS MATERIALIZED (
+    SELECT j.*, CASE WHEN NOT j.stepwise THEN j.way / j.share END AS pace FROM judged j
   )
   SELECT j.indicator_id, j.key, j.expected, j.reported, j.not_applicable,
     CASE WHEN j.kind = 'ratio' AND j.reported > 0 THEN j.numerator END, CASE WHEN j.kind = 'ratio' AND j.reported > 0 THEN j.denominator END,
     trim_scale(round(j.value, 4)), j.own_value, j.target_id, j.b, trim_scale(round(j.way, 6)),
     CASE WHEN NOT j.stepwise THEN trim_scale(round(required_path(j.direction, j.b, j.t, j.share), 4)) END,
-    CASE WHEN NOT j.stepwise THEN trim_scale(round(j.way / j.share, 6)) END,
+    trim_scale(round(j.pace, 6)),
     progress_status(j.stepwise, coalesce(j.maintain, false), j.target_id IS NOT NULL, j.reported > 0 AND (j.value IS NOT NULL OR j.kind = 'milestone'), j.met,
-      j.due_on, p.ends_on, on_day, coalesce(deteriorating(j.direction, j.percentage, j.value, coalesce(j.b, j.was), j.t), false), j.way / j.share),
+      j.due_on, p.ends_on, on_day, coalesce(deteriorating(j.direction, j.percentage, j.value, coalesce(j.b, j.was), j.t), false), j.pace),
     j.used
-  FROM judged j;
+  FROM paced j;
 END $$;
 
 CREATE FUNCTION period_json(p period) RETURNS jsonb LANGUAGE sql STABLE AS $$
@@ -207,12 +224,13 @@ CREATE FUNCTION coverage_json(expected bigint, reporting bigint, not_applicable 
 
 -- The indicators that concern a unit in a period: those assigned in its subtree, and those it lies beneath a total of.
 CREATE FUNCTION progress_indicators(unit_key text, p period, programme uuid) RETURNS uuid[] LANGUAGE plpgsql STABLE AS $$
+DECLARE lines text[] COLLATE "C" := ancestor_keys(unit_key);
 BEGIN
   RETURN ARRAY(SELECT i.id FROM indicator i
     WHERE (programme IS NULL OR i.programme_id = programme)
       AND (EXISTS (SELECT FROM assignment_unit u WHERE u.indicator_id = i.id AND u.scope_key >= unit_key AND u.scope_key < unit_key || '~'
           AND u.validity && daterange(p.starts_on, p.ends_on, '[]'))
-        OR EXISTS (SELECT FROM assignment_unit u WHERE u.indicator_id = i.id AND u.scope_key = ANY (ancestor_keys(unit_key)) AND u.mode = 'total'
+        OR EXISTS (SELECT FROM assignment_unit u WHERE u.indicator_id = i.id AND u.scope_key = ANY (lines) AND u.mode = 'total'
           AND u.validity && daterange(p.starts_on, p.ends_on, '[]'))));
 END $$;
 
