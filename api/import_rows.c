@@ -91,7 +91,7 @@ static void add_field(struct buf *out, struct str value)
 
 static struct str faults_text(const struct faults *f)
 {
-    _cleanup_(buf_free) struct buf b;
+    _cleanup_(buf_free) struct buf b = { 0 };
     struct str text = { NULL, 0 };
 
     if (f->n == 0)

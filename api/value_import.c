@@ -188,7 +188,7 @@ static int refuse(struct import *im, const char *status)
     const struct problem problem = {
         .code = P_IMPORT_REFUSED, .language = x->language, .instance = x->path, .trace_id = x->trace_id
     };
-    _cleanup_(buf_free) struct buf b;
+    _cleanup_(buf_free) struct buf b = { 0 };
 
     buf_init(&b, SIZE_MAX / 2);
     problem_open(&b, &problem);
