@@ -94,9 +94,9 @@ static struct str faults_text(const struct faults *f)
     _cleanup_(buf_free) struct buf b = { 0 };
     struct str text = { NULL, 0 };
 
+    buf_init(&b, 1u << 20);
     if (f->n == 0)
         return text;
-    buf_init(&b, 1u << 20);
     for (size_t i = 0; i < f->n && i < ROW_FAULTS; i++) {
         buf_adds(&b, i == 0 ? "[{\"pointer\":" : ",{\"pointer\":");
         buf_json_cstr(&b, f->items[i].name);
