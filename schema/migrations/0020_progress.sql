@@ -74,12 +74,12 @@ BEGIN
       AND (a.due_on IS NULL OR a.due_on > p.ends_on OR a.due_on >= on_day))
   ), due AS MATERIALIZED (
     -- who is to report: all of a unit's subtree, and the unit itself
-    SELECT x.id, x.period_id, left(u.scope_key, cut) AS key, x.figures * count(*) AS expected,
-      x.figures * count(*) FILTER (WHERE length(u.scope_key) <= cut) AS own_expected
-    FROM pair x, LATERAL (SELECT y.scope_key FROM assignment_unit y WHERE y.indicator_id = x.id AND y.scope_key >= unit_key
-      AND y.scope_key < unit_key || '~' AND y.counted AND y.validity @> x.ends_on OFFSET 0) u
+    SELECT x.id, x.period_id, u.key, (x.figures * u.n)::int AS expected, (x.figures * u.own)::int AS own_expected
+    FROM pair x, LATERAL (SELECT left(y.scope_key, cut) AS key, count(*) AS n, count(*) FILTER (WHERE length(y.scope_key) <= cut) AS own
+      FROM assignment_unit y WHERE y.indicator_id = x.id AND y.scope_key >= unit_key AND y.scope_key < unit_key || '~'
+        AND y.counted AND y.validity @> x.ends_on
+      GROUP BY 1) u
     WHERE NOT x.before
-    GROUP BY x.id, x.period_id, x.figures, left(u.scope_key, cut)
   ), source AS MATERIALIZED (
     -- whose own values there can be: of those who are to report, and of all at or beneath a total
     SELECT x.*, CASE WHEN EXISTS (SELECT FROM assignment_unit y WHERE y.indicator_id = x.id AND y.mode = 'total' AND y.scope_key = ANY (lines || unit_key))
@@ -87,17 +87,17 @@ BEGIN
     FROM pair x
   ), part AS (
     -- what is stored of all below
-    SELECT r.indicator_id, r.period_id, x.before, r.scope_key AS key, r.reported, r.not_applicable, r.done, r.numerator, r.denominator,
-      r.number, NULL::numeric AS least, NULL::numeric AS most, NULL::numeric AS latest, 0::bigint AS expected, 0::bigint AS own_expected,
-      0::bigint AS own_reported, 0::bigint AS own_na, 0::bigint AS own_done, NULL::numeric AS own_numerator, NULL::numeric AS own_denominator,
+    SELECT r.indicator_id, r.period_id, x.before, r.scope_key AS key, r.reported::int, r.not_applicable::int, r.done::int, r.numerator, r.denominator,
+      r.number, NULL::numeric AS least, NULL::numeric AS most, NULL::numeric AS latest, 0 AS expected, 0 AS own_expected,
+      0 AS own_reported, 0 AS own_na, 0 AS own_done, NULL::numeric AS own_numerator, NULL::numeric AS own_denominator,
       NULL::numeric AS own_number, false AS aimed
     FROM pair x, LATERAL (SELECT * FROM rollup y WHERE y.indicator_id = x.id AND y.period_id = x.period_id AND y.scope_key = ANY (keys) OFFSET 0) r
     UNION ALL
     -- what is not yet folded into it
     SELECT d.id, d.period_id, d.before, k, d.reported, d.not_applicable, d.done, d.numerator, d.denominator, d.number,
       NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, false
-    FROM (SELECT x.id, x.period_id, x.before, left(y.scope_key, cut) AS key, sum(y.reported)::bigint AS reported,
-        sum(y.not_applicable)::bigint AS not_applicable, sum(y.done)::bigint AS done, sum(y.numerator) AS numerator,
+    FROM (SELECT x.id, x.period_id, x.before, left(y.scope_key, cut) AS key, sum(y.reported)::int AS reported,
+        sum(y.not_applicable)::int AS not_applicable, sum(y.done)::int AS done, sum(y.numerator) AS numerator,
         sum(y.denominator) AS denominator, sum(y.number) AS number
       FROM pair x, LATERAL (SELECT * FROM rollup_delta z WHERE z.indicator_id = x.id AND z.period_id = x.period_id
         AND z.scope_key >= unit_key AND z.scope_key < unit_key || '~' OFFSET 0) y
@@ -124,8 +124,8 @@ BEGIN
     SELECT d.id, d.period_id, false, d.key, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, d.expected, d.own_expected, 0, 0, 0, NULL, NULL, NULL, false
     FROM due d WHERE d.key <> unit_key
     UNION ALL
-    SELECT x.id, x.period_id, false, unit_key, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, coalesce(sum(d.expected), 0)::bigint,
-      coalesce(sum(d.own_expected) FILTER (WHERE d.key = unit_key), 0)::bigint, 0, 0, 0, NULL, NULL, NULL, false
+    SELECT x.id, x.period_id, false, unit_key, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, coalesce(sum(d.expected), 0)::int,
+      coalesce(sum(d.own_expected) FILTER (WHERE d.key = unit_key), 0)::int, 0, 0, 0, NULL, NULL, NULL, false
     FROM pair x LEFT JOIN due d ON d.id = x.id AND d.period_id = x.period_id
     WHERE NOT x.before
     GROUP BY x.id, x.period_id
@@ -135,11 +135,11 @@ BEGIN
     FROM pair x JOIN aim a ON a.indicator_id = x.id AND a.key <> unit_key
     WHERE NOT x.before
   ), summed AS (
-    SELECT s.indicator_id, s.period_id, s.before, s.key, sum(s.expected)::bigint AS expected, sum(s.reported)::bigint AS reported,
-      sum(s.not_applicable)::bigint AS not_applicable, sum(s.done)::bigint AS done, sum(s.numerator) AS numerator,
+    SELECT s.indicator_id, s.period_id, s.before, s.key, sum(s.expected)::int AS expected, sum(s.reported)::int AS reported,
+      sum(s.not_applicable)::int AS not_applicable, sum(s.done)::int AS done, sum(s.numerator) AS numerator,
       sum(s.denominator) AS denominator, sum(s.number) AS number, min(s.least) AS least, max(s.most) AS most, max(s.latest) AS latest,
-      sum(s.own_expected)::bigint AS own_expected, sum(s.own_reported)::bigint AS own_reported, sum(s.own_na)::bigint AS own_na,
-      sum(s.own_done)::bigint AS own_done, sum(s.own_numerator) AS own_numerator, sum(s.own_denominator) AS own_denominator,
+      sum(s.own_expected)::int AS own_expected, sum(s.own_reported)::int AS own_reported, sum(s.own_na)::int AS own_na,
+      sum(s.own_done)::int AS own_done, sum(s.own_numerator) AS own_numerator, sum(s.own_denominator) AS own_denominator,
       sum(s.own_number) AS own_number, bool_or(s.aimed) AS aimed
     FROM part s
     GROUP BY 1, 2, 3, 4
@@ -166,8 +166,8 @@ BEGIN
       s.own_reported, s.own_done, s.own_numerator, s.own_denominator, s.own_number
     FROM shown s JOIN play l ON l.id = s.indicator_id
   ), timed AS (
-    SELECT f.indicator_id, f.key, bool_or(f.aimed) AS aimed, sum(f.expected) FILTER (WHERE NOT f.before)::bigint AS expected,
-      sum(f.reported) FILTER (WHERE NOT f.before)::bigint AS reported, sum(f.not_applicable) FILTER (WHERE NOT f.before)::bigint AS not_applicable,
+    SELECT f.indicator_id, f.key, bool_or(f.aimed) AS aimed, sum(f.expected) FILTER (WHERE NOT f.before) AS expected,
+      sum(f.reported) FILTER (WHERE NOT f.before) AS reported, sum(f.not_applicable) FILTER (WHERE NOT f.before) AS not_applicable,
       sum(f.done) FILTER (WHERE NOT f.before) AS done, sum(f.numerator) FILTER (WHERE NOT f.before) AS numerator,
       sum(f.denominator) FILTER (WHERE NOT f.before) AS denominator,
       min(f.figure) FILTER (WHERE NOT f.before) AS least, max(f.figure) FILTER (WHERE NOT f.before) AS most,
@@ -191,7 +191,7 @@ BEGIN
     WHERE c.expected IS NOT NULL
   ), judged AS MATERIALIZED (
     SELECT d.*,
-      CASE WHEN d.kind = 'milestone' THEN d.done / nullif(d.expected - d.not_applicable, 0)
+      CASE WHEN d.kind = 'milestone' THEN d.done::numeric / nullif(d.expected - d.not_applicable, 0)
         WHEN d.kind IN ('ratio', 'number') AND d.comparator <> 'range' THEN achievement(d.direction, d.value, d.b, d.t) END AS way,
       CASE WHEN d.kind = 'milestone' THEN d.done >= greatest(d.expected - d.not_applicable, 1)
         ELSE target_met(d.comparator, d.kind, d.value, d.t, d.upper) END AS met,
