@@ -4,6 +4,7 @@
 # The operating system vouches for who connects (peer): the cluster's own user may be the superuser "postgres" and the
 # migrating role, the service's user may be the serving role and nothing else. So there is no password to keep.
 
+unset "${!PG@}"  # what libpq would take from the caller's environment
 PG_BIN=/usr/lib/postgresql/15/bin
 
 # cluster_socket_dir DIR: where the socket stands: in DIR, unless its path would exceed what the kernel takes.

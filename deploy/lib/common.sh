@@ -72,14 +72,14 @@ pid_stop() {
 # random_secret [BYTES]: a fresh secret in URL-safe characters.
 random_secret() { head -c "${1:-24}" /dev/urandom | base64 -w0 | tr '+/' '-_' | tr -d '='; }
 
-# run_as USER COMMAND...: as that user; as oneself when one is that user already.
+# run_as USER COMMAND...: as that user, in the same environment; as oneself when one is that user already.
 run_as() {
   local user=$1
   shift
   if [ "$(id -un)" = "$user" ]; then
     "$@"
   else
-    setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups --reset-env -- "$@"
+    setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups -- "$@"
   fi
 }
 
