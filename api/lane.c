@@ -144,6 +144,43 @@ static bool may_retry(const struct exchange *x, const struct db_conn *conn, int 
     return r == -ECONNRESET && (x->op->method == METHOD_GET || db_retryable(conn));
 }
 
+/* Short reads share connections; whatever else takes one for itself. */
+static bool may_share(const struct exchange *x, size_t n)
+{
+    return x->op->method == METHOD_GET && x->op->lane == LANE_QUICK && n < DB_CALL_MAX;
+}
+
+static int share_once(struct exchange *x, const struct statement *statements, size_t n, struct db_result **results,
+    struct db_result **ret_error, bool *ret_again)
+{
+    const char *const entering[] = { x->identity != NULL ? x->identity->grant : NULL, x->identity != NULL ? x->identity->session : NULL,
+        x->identity != NULL ? x->identity->kid : NULL, x->op->permission };
+    struct db_statement call[DB_CALL_MAX] = { { .query = query_enter.index, .values = entering } };
+    struct db_result *all[DB_CALL_MAX] = { NULL };
+    size_t first = x->identity != NULL ? 1 : 0;
+    int r;
+
+    for (size_t i = 0; i < n; i++)
+        call[first + i] = (struct db_statement){
+            .sql = statements[i].query == NULL ? statements[i].sql : NULL,
+            .query = statements[i].query != NULL ? statements[i].query->index : 0,
+            .n_params = (int)statements[i].n_values,
+            .values = statements[i].values,
+        };
+    r = db_pool_call(lane_pool(x), (unsigned)x->service->config->pool_wait_ms, call, first + n, all);
+    for (size_t i = 0; r == 0 && i < first + n; i++)
+        if (db_kind(all[i]) == DB_ERROR) {
+            *ret_error = TAKE_PTR(all[i]);
+            r = -EBADMSG;
+        }
+    for (size_t i = 0; i < n && r == 0; i++)
+        results[i] = TAKE_PTR(all[first + i]);
+    for (size_t i = 0; i < first + n; i++)
+        db_result_free(all[i]);
+    *ret_again = r == -ECONNRESET || (r == -EBADMSG && *ret_error != NULL && trouble_transient(*ret_error));
+    return r;
+}
+
 /* One lease. *ret_again says whether the same is worth another try. */
 static int run_once(struct exchange *x, const struct statement *statements, size_t n, struct db_result **results,
     struct db_result **ret_error, bool *ret_again)
@@ -168,7 +205,7 @@ int lane_run(struct exchange *x, const struct statement *statements, size_t n, s
         bool again = false;
         int r;
 
-        r = run_once(x, statements, n, results, &error, &again);
+        r = may_share(x, n) ? share_once(x, statements, n, results, &error, &again) : run_once(x, statements, n, results, &error, &again);
         if (r == 0) {
             memcpy(ret_results, results, n * sizeof(*results));
             return 0;

@@ -51,6 +51,8 @@ void service_pool_options(const struct config *config, bool slow, struct db_pool
         .n_queries = n_contract_statements,
         .settings = lane->list,
         .n_settings = n,
+        /* The rest stays for writes and for reads that found the shared ones slow, so that nobody waits for ever. */
+        .shared = slow ? 0 : (unsigned)config->quick_pool / 2,
         .statement_timeout_ms =
             (unsigned)(slow ? config->long_statement_timeout_ms : config->quick_statement_timeout_ms),
     };
