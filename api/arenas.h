@@ -9,7 +9,7 @@ struct arena_pool;
 /* Each arena hands out at most max bytes. */
 MUST_CHECK int arena_pool_new(size_t max, struct arena_pool **ret);
 struct arena_pool *arena_pool_free(struct arena_pool *pool); /* takes NULL */
-struct arena *arena_pool_take(struct arena_pool *pool); /* NULL without memory */
+struct arena *arena_pool_take(struct arena_pool *pool);      /* NULL without memory */
 void arena_pool_give(struct arena_pool *pool, struct arena *arena);
 
 #endif

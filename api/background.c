@@ -13,9 +13,9 @@
 #include "routes.h"
 #include "service.h"
 
-#define ROWS_A_STEP       5000
-#define RETRY_MS          2000
-#define HOUSEKEEPING_US   (INT64_C(600) * 1000000)
+#define ROWS_A_STEP     5000
+#define RETRY_MS        2000
+#define HOUSEKEEPING_US (INT64_C(600) * 1000000)
 
 struct background {
     const struct config *config;

@@ -129,7 +129,8 @@ int body_read(struct exchange *x, struct str raw, struct buf *inflated, int *ret
     x->body = raw;
     if (x->accepts == NULL)
         return 0;
-    if (negotiate_encoding(exchange_header(x, "Content-Encoding")) == ENCODING_GZIP && inflate_body(x, raw, inflated) != 0)
+    if (negotiate_encoding(exchange_header(x, "Content-Encoding")) == ENCODING_GZIP &&
+        inflate_body(x, raw, inflated) != 0)
         return 1;
     if (body_is_rows(x->op))
         return 0;

@@ -18,7 +18,7 @@
 #include "util.h"
 
 #define STREAM_BLOCK (32U * 1024U)
-#define POLL_MS 10U
+#define POLL_MS      10U
 
 struct bridge {
     struct _u_instance instance;
@@ -61,7 +61,8 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
     return ulfius_uri_logger(cls, uri);
 }
 
-static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls, enum MHD_RequestTerminationCode toe)
+static void on_completed(
+    void *cls, struct MHD_Connection *connection, void **con_cls, enum MHD_RequestTerminationCode toe)
 {
     mhd_request_completed(cls, connection, con_cls, toe);
     if (current_bridge != NULL)
@@ -95,7 +96,8 @@ static void read_client(struct bridge_request *req)
     if (sa->sa_family == AF_INET)
         inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)sa)->sin_addr, req->client, sizeof(req->client));
     else if (sa->sa_family == AF_INET6)
-        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr, req->client, sizeof(req->client));
+        inet_ntop(
+            AF_INET6, &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr, req->client, sizeof(req->client));
 }
 
 static ssize_t on_stream(void *cls, uint64_t offset, char *p, size_t max)
@@ -131,7 +133,8 @@ static int send_stream(struct _u_response *response, const struct bridge_reply *
         return U_CALLBACK_ERROR;
     }
     *stream = (struct stream){ reply->stream, reply->done, reply->userdata };
-    ulfius_set_stream_response(response, reply->status, on_stream, on_stream_free, U_STREAM_SIZE_UNKNOWN, STREAM_BLOCK, stream);
+    ulfius_set_stream_response(
+        response, reply->status, on_stream, on_stream_free, U_STREAM_SIZE_UNKNOWN, STREAM_BLOCK, stream);
     return U_CALLBACK_CONTINUE;
 }
 
@@ -194,14 +197,16 @@ static int listen_on(const struct bridge_options *options, uint16_t *ret_port)
         close(fd);
         return r;
     }
-    *ret_port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port : ((struct sockaddr_in *)&bound)->sin_port);
+    *ret_port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+                                                  : ((struct sockaddr_in *)&bound)->sin_port);
     return fd;
 }
 
 /* Strictness stays at its default: what it would refuse (a missing Host) the dispatcher refuses with a problem. */
 static int start_daemon(struct bridge *bridge, const struct bridge_options *options, int fd)
 {
-    unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
+        MHD_USE_ERROR_LOG;
     struct MHD_OptionItem items[] = {
         { MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_mhd, NULL },
         { MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, NULL },

@@ -12,7 +12,7 @@
 
 #include "header.h"
 
-#define BRIDGE_HEADERS_MAX 64
+#define BRIDGE_HEADERS_MAX       64
 #define BRIDGE_REPLY_HEADERS_MAX 24
 
 struct bridge_request {
@@ -23,7 +23,7 @@ struct bridge_request {
     size_t n_headers;
     bool too_many_headers;
     const char *body;
-    size_t body_n; /* body_max + 1 when more was sent than the listener takes */
+    size_t body_n;   /* body_max + 1 when more was sent than the listener takes */
     char client[46]; /* the peer's address as text */
 };
 

@@ -79,7 +79,8 @@ int caller_identify(struct exchange *x, struct identity *ret)
     uint64_t needed;
     int r;
 
-    if (authorization == NULL || strncasecmp(authorization, "Bearer", 6) != 0 || (authorization[6] != ' ' && authorization[6] != '\0')) {
+    if (authorization == NULL || strncasecmp(authorization, "Bearer", 6) != 0 ||
+        (authorization[6] != ' ' && authorization[6] != '\0')) {
         fail(x, P_UNAUTHENTICATED);
         return 1;
     }

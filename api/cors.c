@@ -25,17 +25,20 @@ void cors_apply(struct exchange *x)
         return;
     reply_header(x, "Access-Control-Allow-Origin", origin);
     reply_header(x, "Access-Control-Expose-Headers",
-        "ETag, Link, Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, Preference-Applied, traceparent");
+        "ETag, Link, Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, Preference-Applied, "
+        "traceparent");
 }
 
 void cors_preflight(struct exchange *x, const char *allow)
 {
     const char *origin = exchange_header(x, "Origin");
 
-    if (origin == NULL || exchange_header(x, "Access-Control-Request-Method") == NULL || !listed(&x->service->config->cors_origins, origin))
+    if (origin == NULL || exchange_header(x, "Access-Control-Request-Method") == NULL ||
+        !listed(&x->service->config->cors_origins, origin))
         return;
     reply_header(x, "Access-Control-Allow-Methods", allow);
     reply_header(x, "Access-Control-Allow-Headers",
-        "Authorization, Content-Type, Content-Encoding, If-Match, If-None-Match, Idempotency-Key, Prefer, Accept-Language, traceparent");
+        "Authorization, Content-Type, Content-Encoding, If-Match, If-None-Match, Idempotency-Key, Prefer, "
+        "Accept-Language, traceparent");
     reply_header(x, "Access-Control-Max-Age", "600");
 }

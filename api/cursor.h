@@ -21,8 +21,10 @@ struct cursor {
  * The context is everything the cursor is bound to: operation, caller, sort, filters. NULL without memory, or
  * when the values are too long for a cursor.
  */
-const char *cursor_write(struct arena *a, const struct secret_key *key, struct str context, const struct cursor *cursor);
+const char *cursor_write(
+    struct arena *a, const struct secret_key *key, struct str context, const struct cursor *cursor);
 /* 0; -EBADMSG for anything but a cursor of this key and context; -ENOMEM. */
-MUST_CHECK int cursor_read(struct arena *a, const struct secret_key *key, struct str context, const char *text, struct cursor *ret);
+MUST_CHECK int cursor_read(
+    struct arena *a, const struct secret_key *key, struct str context, const char *text, struct cursor *ret);
 
 #endif

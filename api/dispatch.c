@@ -70,7 +70,8 @@ static int parse_target(struct turn *t)
     if (r == -EINVAL)
         return answered(fail(&t->x, P_BAD_PATH));
     if (r == -EBADMSG)
-        return answered(fail_detail(&t->x, P_BAD_PARAMETER, "The query cannot be read: a broken escape, a parameter without a name, or too many."));
+        return answered(fail_detail(&t->x, P_BAD_PARAMETER,
+            "The query cannot be read: a broken escape, a parameter without a name, or too many."));
     if (r == -ENOENT)
         return answered(fail(&t->x, P_NOT_FOUND));
     if (r < 0)
@@ -166,10 +167,13 @@ static int check_parameters(struct turn *t, int *ret_problem)
     for (size_t i = 0; i < t->x.n_headers; i++)
         headers[i] = (struct pair){ str_from(t->x.headers[i].name), str_from(t->x.headers[i].value) };
     *ret_problem = -1;
-    if (parameters_check(op->parameters, op->n_parameters, IN_QUERY, t->target.query, t->target.n_query, t->x.params, &t->x.faults) < 0)
+    if (parameters_check(op->parameters, op->n_parameters, IN_QUERY, t->target.query, t->target.n_query, t->x.params,
+            &t->x.faults) < 0)
         *ret_problem = (int)faults_problem(&t->x.faults);
     before = t->x.faults.total;
-    if (parameters_check(op->parameters, op->n_parameters, IN_HEADER, headers, t->x.n_headers, t->x.params, &t->x.faults) < 0 && before == 0)
+    if (parameters_check(
+            op->parameters, op->n_parameters, IN_HEADER, headers, t->x.n_headers, t->x.params, &t->x.faults) < 0 &&
+        before == 0)
         *ret_problem = P_BAD_HEADER;
     return 0;
 }
@@ -201,7 +205,8 @@ static void handle(struct turn *t)
     if (check_protocol(t) != 0 || parse_target(t) != 0)
         return;
     cors_apply(&t->x);
-    if (match(t) != 0 || refuse_query_token(t) != 0 || negotiate(t, raw) != 0 || identify(t) != 0 || validate(t, raw) != 0)
+    if (match(t) != 0 || refuse_query_token(t) != 0 || negotiate(t, raw) != 0 || identify(t) != 0 ||
+        validate(t, raw) != 0)
         return;
     r = t->x.op->handler(&t->x);
     if (r < 0)

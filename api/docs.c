@@ -9,8 +9,9 @@
 #define PAGE "index.html"
 
 /* The page runs its own files alone; Swagger UI sets styles from its script. */
-static const char page_policy[] = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-                                  "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+static const char page_policy[] =
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 static const struct asset *find_asset(const char *name)
 {

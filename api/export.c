@@ -14,7 +14,8 @@
 #define PIECE_BYTES (24U * 1024U) /* a piece is sent once it has grown to this */
 
 /* Outlives its exchange: freed when the last byte is sent or the caller has gone. */
-struct export {
+struct export
+{
     struct db_conn *conn;
     struct db_result *row; /* read ahead, to answer an early error as a problem */
     bool csv, begun, ended;
@@ -181,7 +182,9 @@ int export_run(struct exchange *x, struct listing *listing)
         return -ENOMEM;
     r = compose(x, listing, e->csv, &sql);
     if (r == 0) {
-        statement = (struct statement){ .sql = buf_cstr(&sql), .n_values = listing->shape.n_values, .values = listing->shape.values };
+        statement = (struct statement){
+            .sql = buf_cstr(&sql), .n_values = listing->shape.n_values, .values = listing->shape.values
+        };
         r = start(x, e, &statement, &error);
     }
     if (r < 0) {

@@ -22,7 +22,7 @@
 #include "token.h"
 #include "util.h"
 
-#define TRACE_ID_TEXT 33
+#define TRACE_ID_TEXT     33
 #define REPLY_HEADERS_MAX 12
 
 struct service; /* service.h: configuration, pools, keys and counters of this process */
@@ -39,11 +39,11 @@ struct stream {
 
 struct reply {
     unsigned status;
-    const char *type; /* content type; NULL with a body is JSON */
-    struct str body;  /* borrowed: arena or static memory, or kept alive by result */
+    const char *type;         /* content type; NULL with a body is JSON */
+    struct str body;          /* borrowed: arena or static memory, or kept alive by result */
     struct db_result *result; /* freed when the answer is sent */
     struct stream stream;
-    const char *version;  /* becomes ETag "<version>" */
+    const char *version; /* becomes ETag "<version>" */
     const char *location;
     struct header headers[REPLY_HEADERS_MAX];
     size_t n_headers;
@@ -58,10 +58,10 @@ struct exchange {
     const char **params;     /* values parallel to op->parameters; NULL where absent without a fallback */
     const struct header *headers;
     size_t n_headers;
-    struct str body;             /* raw bytes, inflated; NUL-terminated */
-    struct json_document json;   /* of a JSON or form body: NFC text and tree; tree is NULL without one */
-    const struct media *accepts; /* which of op->accepts the body is, or NULL */
-    const struct media *produces; /* which of op->produces the caller wants */
+    struct str body;                 /* raw bytes, inflated; NUL-terminated */
+    struct json_document json;       /* of a JSON or form body: NFC text and tree; tree is NULL without one */
+    const struct media *accepts;     /* which of op->accepts the body is, or NULL */
+    const struct media *produces;    /* which of op->produces the caller wants */
     const struct identity *identity; /* NULL for a public operation */
     enum language language;
     const char *client; /* the caller's address, from the proxy where one is trusted */
@@ -96,7 +96,7 @@ int fail(struct exchange *x, enum problem_code code);
 int fail_detail(struct exchange *x, enum problem_code code, const char *detail);
 /* The same after adding one fault (arg as in fault_add). */
 int fail_at(struct exchange *x, enum problem_code code, enum fault_where where, const char *name, enum fault_code fault,
-            const char *arg);
+    const char *arg);
 
 /*
  * Runs [enter, the query, Sync] in one round trip on the operation's lane and hands its rows out.
@@ -105,8 +105,8 @@ int fail_at(struct exchange *x, enum problem_code code, enum fault_where where, 
  * operation. An Idempotency-Key is claimed and the answer stored in the same transaction.
  * 0 and the rows; 1 when the exchange already holds its answer (a problem, or a replay); negative errno.
  */
-MUST_CHECK int query_fetch(struct exchange *x, const struct named_query *query, const char *const *values,
-                           struct db_result **ret_rows);
+MUST_CHECK int query_fetch(
+    struct exchange *x, const struct named_query *query, const char *const *values, struct db_result **ret_rows);
 /* query_fetch, and the answer made of its row: columns status, version, location, body. No row is 404. */
 MUST_CHECK int query_reply(struct exchange *x, const struct named_query *query, const char *const *values);
 

@@ -47,16 +47,11 @@ static const char *source_value(struct exchange *x, const struct source *source)
     case FROM_PARAMETER:
         value = x->params[source->index];
         return value != NULL && op->parameters[source->index].list ? parameter_array(x->arena, value) : value;
-    case FROM_BODY:
-        return x->json.text.p;
-    case FROM_NEW_ID:
-        return exchange_new_id(x);
-    case FROM_IF_MATCH:
-        return lane_version(x->arena, exchange_header(x, "If-Match"));
-    case FROM_IF_NONE_MATCH:
-        return lane_version(x->arena, exchange_header(x, "If-None-Match"));
-    case FROM_REQUEST_ID:
-        return x->trace_id;
+    case FROM_BODY: return x->json.text.p;
+    case FROM_NEW_ID: return exchange_new_id(x);
+    case FROM_IF_MATCH: return lane_version(x->arena, exchange_header(x, "If-Match"));
+    case FROM_IF_NONE_MATCH: return lane_version(x->arena, exchange_header(x, "If-None-Match"));
+    case FROM_REQUEST_ID: return x->trace_id;
     }
     return NULL;
 }
@@ -106,7 +101,8 @@ static int take_result(struct db_conn *conn, struct db_result **ret, struct db_r
     return r < 0 && r != -EBADMSG ? r : -EBADMSG;
 }
 
-static int read_results(struct exchange *x, struct db_conn *conn, size_t n, struct db_result **results, struct db_result **ret_error)
+static int read_results(
+    struct exchange *x, struct db_conn *conn, size_t n, struct db_result **results, struct db_result **ret_error)
 {
     int r = 0;
 
@@ -153,8 +149,9 @@ static bool may_share(const struct exchange *x, size_t n)
 static int share_once(struct exchange *x, const struct statement *statements, size_t n, struct db_result **results,
     struct db_result **ret_error, bool *ret_again)
 {
-    const char *const entering[] = { x->identity != NULL ? x->identity->grant : NULL, x->identity != NULL ? x->identity->session : NULL,
-        x->identity != NULL ? x->identity->kid : NULL, x->op->permission };
+    const char *const entering[] = { x->identity != NULL ? x->identity->grant : NULL,
+        x->identity != NULL ? x->identity->session : NULL, x->identity != NULL ? x->identity->kid : NULL,
+        x->op->permission };
     struct db_statement call[DB_CALL_MAX] = { { .query = query_enter.index, .values = entering } };
     struct db_result *all[DB_CALL_MAX] = { NULL };
     size_t first = x->identity != NULL ? 1 : 0;
@@ -205,7 +202,8 @@ int lane_run(struct exchange *x, const struct statement *statements, size_t n, s
         bool again = false;
         int r;
 
-        r = may_share(x, n) ? share_once(x, statements, n, results, &error, &again) : run_once(x, statements, n, results, &error, &again);
+        r = may_share(x, n) ? share_once(x, statements, n, results, &error, &again)
+                            : run_once(x, statements, n, results, &error, &again);
         if (r == 0) {
             memcpy(ret_results, results, n * sizeof(*results));
             return 0;
@@ -224,7 +222,8 @@ int lane_run(struct exchange *x, const struct statement *statements, size_t n, s
     }
 }
 
-int query_fetch(struct exchange *x, const struct named_query *query, const char *const *values, struct db_result **ret_rows)
+int query_fetch(
+    struct exchange *x, const struct named_query *query, const char *const *values, struct db_result **ret_rows)
 {
     struct statement statement = { .query = query, .values = values };
 

@@ -27,7 +27,8 @@ struct statement {
  * Runs [enter, statements, Sync] in one round trip and hands the results out, one a statement. Reads are tried
  * again after a lost connection. 0; 1 when the exchange holds its problem; negative errno.
  */
-MUST_CHECK int lane_run(struct exchange *x, const struct statement *statements, size_t n, struct db_result **ret_results);
+MUST_CHECK int lane_run(
+    struct exchange *x, const struct statement *statements, size_t n, struct db_result **ret_results);
 MUST_CHECK int lane_send(struct db_conn *conn, const struct statement *statement);
 
 #endif

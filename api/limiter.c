@@ -48,7 +48,8 @@ int limiter_new(uint32_t per_second, uint32_t burst, struct limiter **ret)
         limiter->cost_us = 1;
     limiter->room_us = limiter->cost_us * burst;
     secret_random(limiter->key, sizeof(limiter->key));
-    snprintf(limiter->policy, sizeof(limiter->policy), "\"default\";q=%u;w=%u", burst, (burst + per_second - 1) / per_second);
+    snprintf(limiter->policy, sizeof(limiter->policy), "\"default\";q=%u;w=%u", burst,
+        (burst + per_second - 1) / per_second);
     for (size_t i = 0; i < ROWS; i++)
         pthread_mutex_init(&limiter->rows[i].lock, NULL);
     *ret = limiter;

@@ -160,7 +160,8 @@ static void write_links(struct page *page)
 
 /* ---- the query ---- */
 
-static int answer(struct exchange *x, const struct listing *listing, const struct db_result *rows, const struct db_result *count)
+static int answer(
+    struct exchange *x, const struct listing *listing, const struct db_result *rows, const struct db_result *count)
 {
     struct page page = { .x = x, .listing = listing, .rows = rows, .n = db_rows(rows) };
 
@@ -177,7 +178,8 @@ static int answer(struct exchange *x, const struct listing *listing, const struc
     return write_body(&page);
 }
 
-static int compose(struct exchange *x, struct shape *shape, enum shape_form form, struct buf *sql, struct statement *ret)
+static int compose(
+    struct exchange *x, struct shape *shape, enum shape_form form, struct buf *sql, struct statement *ret)
 {
     int r;
 

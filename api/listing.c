@@ -124,7 +124,8 @@ static int make_context(struct exchange *x, struct str *ret)
     buf_addc(&b, '\n');
     buf_adds(&b, x->identity != NULL ? x->identity->grant : "");
     for (size_t i = 0; i < op->n_parameters; i++) {
-        if (x->params[i] == NULL || op->parameters[i].in == IN_HEADER || i == op->limit || i == op->cursor || i == op->fields || i == op->embed)
+        if (x->params[i] == NULL || op->parameters[i].in == IN_HEADER || i == op->limit || i == op->cursor ||
+            i == op->fields || i == op->embed)
             continue;
         buf_addc(&b, '\n');
         buf_adds(&b, op->parameters[i].name);

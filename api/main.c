@@ -38,7 +38,8 @@ static void print_help(FILE *out)
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
     fputs("  config     print an example of a configuration file\n"
-          "\nsettings (in FILE as name = value, in the environment as TIENDO_<NAME>):\n", out);
+          "\nsettings (in FILE as name = value, in the environment as TIENDO_<NAME>):\n",
+        out);
     config_help(out);
 }
 

@@ -12,8 +12,10 @@
 
 #define STATUSES 20U /* different ones kept for a route; the last takes the rest */
 
-static const int64_t bounds_us[] = { 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 10000000 };
-static const char *const bounds_text[] = { "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "10" };
+static const int64_t bounds_us[] = { 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000,
+    2500000, 10000000 };
+static const char *const bounds_text[] = { "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25",
+    "0.5", "1", "2.5", "10" };
 
 #define BUCKETS ARRAY_SIZE(bounds_us)
 
@@ -80,7 +82,6 @@ void metrics_observe(struct metrics *metrics, const struct operation *op, bool h
         }
 }
 
-
 static void render_series(struct buf *out, const char *method, const char *path, struct series *s)
 {
     static const char name[] = "http_server_request_duration_seconds";
@@ -95,15 +96,17 @@ static void render_series(struct buf *out, const char *method, const char *path,
         below += atomic_load(&s->bucket[i]);
         buf_addf(out, "%s_bucket{%s,le=\"%s\"} %llu\n", name, labels, bounds_text[i], (unsigned long long)below);
     }
-    buf_addf(out, "%s_bucket{%s,le=\"+Inf\"} %llu\n", name, labels, (unsigned long long)(count > below ? count : below));
+    buf_addf(
+        out, "%s_bucket{%s,le=\"+Inf\"} %llu\n", name, labels, (unsigned long long)(count > below ? count : below));
     buf_addf(out, "%s_sum{%s} %.6f\n", name, labels, (double)atomic_load(&s->sum_us) / 1e6);
     buf_addf(out, "%s_count{%s} %llu\n", name, labels, (unsigned long long)(count > below ? count : below));
 }
 
 static void render_routes(struct metrics *metrics, struct buf *out)
 {
-    buf_adds(out, "# HELP http_server_request_duration_seconds Time from a request's last byte to its answer.\n"
-                  "# TYPE http_server_request_duration_seconds histogram\n");
+    buf_adds(out,
+        "# HELP http_server_request_duration_seconds Time from a request's last byte to its answer.\n"
+        "# TYPE http_server_request_duration_seconds histogram\n");
     for (size_t row = 0; row < metrics->n_routes; row++) {
         bool routed = row + 1 < metrics->n_routes;
         const struct operation *op = routed ? &contract_operations[row / 2] : NULL;
@@ -120,7 +123,8 @@ static void gauge(struct buf *out, const char *name, const char *help, unsigned 
 }
 
 /* One family of figures for both lanes. */
-static void pool_family(struct buf *out, const struct db_pool_stats stats[2], const char *name, const char *type, size_t offset, bool wide)
+static void pool_family(
+    struct buf *out, const struct db_pool_stats stats[2], const char *name, const char *type, size_t offset, bool wide)
 {
     static const char *const lanes[2] = { "quick", "long" };
 

@@ -59,7 +59,8 @@ static int specificity(struct str range, const char *type)
         return 3;
     if (str_is(range, "*/*") || str_is(range, "*"))
         return 1;
-    if (range.n == (size_t)(slash - type) + 2 && range.p[range.n - 1] == '*' && strncasecmp(range.p, type, range.n - 1) == 0)
+    if (range.n == (size_t)(slash - type) + 2 && range.p[range.n - 1] == '*' &&
+        strncasecmp(range.p, type, range.n - 1) == 0)
         return 2;
     return 0;
 }

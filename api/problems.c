@@ -20,7 +20,8 @@ static void add_escaped(struct buf *b, const char *s)
 
 static void add_json(struct buf *b, const struct problem_kind *kind)
 {
-    buf_addf(b, "{\"code\":\"%s\",\"type\":\"/problems/%s\",\"status\":%d,\"title\":", kind->code, kind->code, kind->status);
+    buf_addf(
+        b, "{\"code\":\"%s\",\"type\":\"/problems/%s\",\"status\":%d,\"title\":", kind->code, kind->code, kind->status);
     buf_json_cstr(b, kind->title[LANGUAGE_EN]);
     buf_adds(b, ",\"title_vi\":");
     buf_json_cstr(b, kind->title[LANGUAGE_VI]);
@@ -31,7 +32,8 @@ static void add_json(struct buf *b, const struct problem_kind *kind)
 
 static void add_html(struct buf *b, const struct problem_kind *kind)
 {
-    buf_addf(b, "<h2><a href=\"/problems/%s\">%s</a> <small>%d</small></h2>\n<p>", kind->code, kind->code, kind->status);
+    buf_addf(
+        b, "<h2><a href=\"/problems/%s\">%s</a> <small>%d</small></h2>\n<p>", kind->code, kind->code, kind->status);
     add_escaped(b, kind->title[LANGUAGE_EN]);
     buf_adds(b, " · <span lang=\"vi\">");
     add_escaped(b, kind->title[LANGUAGE_VI]);

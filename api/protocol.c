@@ -5,8 +5,19 @@
 
 /* Headers whose repetition is one list (RFC 9110, 5.3); any other repeated one could be read in two ways. */
 static const char *const list_headers[] = {
-    "Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Connection", "Cookie", "Forwarded", "Prefer", "TE", "Trailer", "Via",
-    "Warning", "X-Forwarded-For",
+    "Accept",
+    "Accept-Encoding",
+    "Accept-Language",
+    "Cache-Control",
+    "Connection",
+    "Cookie",
+    "Forwarded",
+    "Prefer",
+    "TE",
+    "Trailer",
+    "Via",
+    "Warning",
+    "X-Forwarded-For",
 };
 
 static const char *const method_names[N_METHODS] = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" };
@@ -36,7 +47,8 @@ const char *protocol_allow(struct arena *a, unsigned methods)
 
 static bool is_token(const char *s)
 {
-    return s[0] != '\0' && s[strspn(s, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")] == '\0';
+    return s[0] != '\0' &&
+        s[strspn(s, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")] == '\0';
 }
 
 static bool value_valid(const char *s)
@@ -98,7 +110,8 @@ int protocol_check(struct arena *a, struct bridge_request *req, const char **ret
     if (host == NULL ? strcmp(req->version, "HTTP/1.0") != 0 : host[0] == '\0' || strpbrk(host, " ,/@\\") != NULL)
         return P_BAD_HEADER;
     *ret_header = "Content-Length";
-    if (header_find(req->headers, req->n_headers, "Transfer-Encoding") != NULL && header_find(req->headers, req->n_headers, "Content-Length") != NULL)
+    if (header_find(req->headers, req->n_headers, "Transfer-Encoding") != NULL &&
+        header_find(req->headers, req->n_headers, "Content-Length") != NULL)
         return P_BAD_HEADER;
     *ret_header = NULL;
     return 0;

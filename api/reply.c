@@ -101,9 +101,7 @@ static void add_owed_headers(struct exchange *x, enum problem_code code, int sta
     const char *challenge = NULL;
 
     switch (code) {
-    case P_INVALID_TOKEN:
-        challenge = REALM ", error=\"invalid_token\"";
-        break;
+    case P_INVALID_TOKEN: challenge = REALM ", error=\"invalid_token\""; break;
     case P_INSUFFICIENT_SCOPE:
         if (x->op == NULL || x->op->permission == NULL)
             challenge = REALM ", error=\"insufficient_scope\"";
@@ -116,7 +114,8 @@ static void add_owed_headers(struct exchange *x, enum problem_code code, int sta
     }
     if (challenge != NULL)
         reply_header(x, "WWW-Authenticate", challenge);
-    if ((status == 503 || code == P_IDEMPOTENCY_IN_FLIGHT) && header_find(x->reply.headers, x->reply.n_headers, "Retry-After") == NULL)
+    if ((status == 503 || code == P_IDEMPOTENCY_IN_FLIGHT) &&
+        header_find(x->reply.headers, x->reply.n_headers, "Retry-After") == NULL)
         reply_header(x, "Retry-After", "1");
 }
 
@@ -145,7 +144,8 @@ int fail_detail(struct exchange *x, enum problem_code code, const char *detail)
     if (problem_render(&b, &problem) == 0)
         text = arena_strndup(x->arena, b.p, b.n);
     if (text == NULL)
-        x->reply.body = STR("{\"type\":\"/problems/internal\",\"title\":\"Internal error\",\"status\":500,\"code\":\"internal\"}");
+        x->reply.body =
+            STR("{\"type\":\"/problems/internal\",\"title\":\"Internal error\",\"status\":500,\"code\":\"internal\"}");
     else
         x->reply.body = (struct str){ text, b.n };
     x->reply.status = text == NULL ? 500 : (unsigned)status;

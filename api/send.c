@@ -9,7 +9,7 @@
 #include "metrics.h"
 #include "service.h"
 
-#define PIECE_MAX (1024U * 1024U)
+#define PIECE_MAX      (1024U * 1024U)
 #define LINE_MAX_BYTES 1024U
 
 /* ---- the log's line ---- */
@@ -39,7 +39,9 @@ static void log_request(const struct exchange *x, const struct outcome *outcome,
     if (!log_enabled(LOG_LEVEL_INFO))
         return;
     clock_format_rfc3339(clock_now_us(), now);
-    put(&line, "{\"time\":\"%s\",\"level\":\"info\",\"event\":\"request\",\"method\":\"%s\",\"route\":\"%s\",\"status\":%u,\"duration_ms\":%lld.%03lld",
+    put(&line,
+        "{\"time\":\"%s\",\"level\":\"info\",\"event\":\"request\",\"method\":\"%s\",\"route\":\"%s\",\"status\":%u,"
+        "\"duration_ms\":%lld.%03lld",
         now, outcome->method, x->op != NULL ? x->op->path : "", status, (long long)(us / 1000), (long long)(us % 1000));
     put(&line, ",\"trace_id\":\"%s\",\"client\":\"%s\"", x->trace_id, x->client);
     if (x->identity != NULL)

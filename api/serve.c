@@ -15,10 +15,10 @@
 #include "metrics.h"
 #include "service.h"
 
-#define MEMORY_LIMIT     (16U * 1024U) /* request line and headers */
-#define STACK_SANITIZED  (1024U * 1024U)
-#define FIGURES_MAX      (4U * 1024U * 1024U)
-#define FIGURES_CALLERS  16
+#define MEMORY_LIMIT    (16U * 1024U) /* request line and headers */
+#define STACK_SANITIZED (1024U * 1024U)
+#define FIGURES_MAX     (4U * 1024U * 1024U)
+#define FIGURES_CALLERS 16
 
 static size_t stack_size(const struct config *config)
 {
@@ -50,7 +50,8 @@ static void answer_figures(void *userdata, struct bridge_request *req, struct br
 
 static size_t largest_body(const struct config *config)
 {
-    return (size_t)(config->max_import_bytes > config->max_body_bytes ? config->max_import_bytes : config->max_body_bytes);
+    return (
+        size_t)(config->max_import_bytes > config->max_body_bytes ? config->max_import_bytes : config->max_body_bytes);
 }
 
 static int open_listeners(struct service *service)
@@ -96,7 +97,8 @@ static int run(struct service *service, const sigset_t *signals)
 
     r = open_listeners(service);
     if (r < 0) {
-        log_error("listen", "address=%s port=%lld error=%s", service->config->listen_address, (long long)service->config->port, strerrordesc_np(-r));
+        log_error("listen", "address=%s port=%lld error=%s", service->config->listen_address,
+            (long long)service->config->port, strerrordesc_np(-r));
         return r;
     }
     r = background_start(service->config, &background);

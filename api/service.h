@@ -19,8 +19,8 @@ struct service {
     const struct config *config;
     struct db_pool *quick, *slow; /* the lanes; slow is LANE_LONG's */
     struct token_verifier *verifier;
-    char issuer[512];             /* of our tokens */
-    struct secret_key master;     /* seals signing keys; all else that is keyed derives from it */
+    char issuer[512];         /* of our tokens */
+    struct secret_key master; /* seals signing keys; all else that is keyed derives from it */
     struct secret_key cursor_key, fingerprint_key;
     struct arena_pool *arenas;
     struct limiter *limiter;

@@ -53,15 +53,9 @@ static void add_select(const struct shape *shape, enum shape_form form, struct b
 {
     buf_adds(out, "SELECT ");
     switch (form) {
-    case SHAPE_COUNT:
-        buf_adds(out, "count(*)");
-        break;
-    case SHAPE_CELLS:
-        add_columns(shape, "::text", out);
-        break;
-    case SHAPE_ITEMS:
-        add_item(shape, out);
-        break;
+    case SHAPE_COUNT: buf_adds(out, "count(*)"); break;
+    case SHAPE_CELLS: add_columns(shape, "::text", out); break;
+    case SHAPE_ITEMS: add_item(shape, out); break;
     case SHAPE_PAGE:
         add_item(shape, out);
         for (size_t i = 0; i < shape->n_keys; i++)
@@ -179,7 +173,8 @@ static void add_order(const struct shape *shape, struct buf *out)
         buf_addf(out, "%s%s%s", i > 0 ? ", " : "", key_sql(shape, i), descends(shape, i) ? " DESC" : "");
 }
 
-int shape_compose(struct arena *a, struct shape *shape, enum shape_form form, const char *const *params, struct buf *out)
+int shape_compose(
+    struct arena *a, struct shape *shape, enum shape_form form, const char *const *params, struct buf *out)
 {
     int r;
 

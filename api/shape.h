@@ -31,7 +31,7 @@ struct shape {
     bool embeds[SHAPE_COLUMNS_MAX];  /* which of list->embeds */
     bool has_cursor;
     struct cursor cursor;
-    unsigned limit; /* 0: none */
+    unsigned limit;                       /* 0: none */
     const char *values[SHAPE_VALUES_MAX]; /* begins with the fixed ones, [op->query->n_params] */
     size_t n_values;
 };
@@ -40,7 +40,8 @@ struct shape {
  * Composes the statement into out and its values into shape->values. params runs parallel to op->parameters.
  * 0, -ENOMEM, -E2BIG (too many values).
  */
-MUST_CHECK int shape_compose(struct arena *a, struct shape *shape, enum shape_form form, const char *const *params, struct buf *out);
+MUST_CHECK int shape_compose(
+    struct arena *a, struct shape *shape, enum shape_form form, const char *const *params, struct buf *out);
 /* Rows a page of this limit asks for: at least limit + 1, in few sizes, so that few statements are prepared. */
 unsigned shape_rows(unsigned limit);
 

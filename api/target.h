@@ -10,7 +10,7 @@
 #include "util.h"
 
 #define TARGET_SEGMENTS_MAX 16
-#define TARGET_QUERY_MAX 64
+#define TARGET_QUERY_MAX    64
 
 struct target {
     struct str path; /* raw, without the query; for logs and problems */

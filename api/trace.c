@@ -29,7 +29,8 @@ static bool well_formed(const char *given)
 {
     if (given == NULL || strlen(given) < 55 || !is_hex(given, 2) || strncmp(given, "ff", 2) == 0)
         return false;
-    if (given[2] != '-' || !is_hex(given + 3, 32) || given[35] != '-' || !is_hex(given + 36, 16) || given[52] != '-' || !is_hex(given + 53, 2))
+    if (given[2] != '-' || !is_hex(given + 3, 32) || given[35] != '-' || !is_hex(given + 36, 16) || given[52] != '-' ||
+        !is_hex(given + 53, 2))
         return false;
     if (strspn(given + 3, "0") >= 32 || strspn(given + 36, "0") >= 16)
         return false;

@@ -47,8 +47,7 @@ static void add_faults(struct exchange *x, const char *text)
     if (text[0] != '[')
         return;
     list = json_loads(text, 0, NULL);
-    json_array_foreach(list, i, entry)
-        add_fault(x, entry);
+    json_array_foreach(list, i, entry) add_fault(x, entry);
     json_decref(list);
 }
 
@@ -58,9 +57,17 @@ static int problem_of_status(const char *sqlstate)
         const char *sqlstate;
         enum problem_code code;
     } rows[] = {
-        { "TD400", P_BAD_REQUEST }, { "TD401", P_INVALID_TOKEN }, { "TD403", P_FORBIDDEN }, { "TD404", P_NOT_FOUND },
-        { "TD409", P_CONFLICT }, { "TD410", P_GONE }, { "TD412", P_PRECONDITION_FAILED }, { "TD422", P_INVALID },
-        { "TD428", P_PRECONDITION_REQUIRED }, { "TD429", P_TOO_MANY_REQUESTS }, { "TD503", P_UNAVAILABLE },
+        { "TD400", P_BAD_REQUEST },
+        { "TD401", P_INVALID_TOKEN },
+        { "TD403", P_FORBIDDEN },
+        { "TD404", P_NOT_FOUND },
+        { "TD409", P_CONFLICT },
+        { "TD410", P_GONE },
+        { "TD412", P_PRECONDITION_FAILED },
+        { "TD422", P_INVALID },
+        { "TD428", P_PRECONDITION_REQUIRED },
+        { "TD429", P_TOO_MANY_REQUESTS },
+        { "TD503", P_UNAVAILABLE },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
@@ -84,10 +91,11 @@ static int answer_own(struct exchange *x, const struct db_error *e)
 /* Texts of unforeseen errors may quote the caller's data; those that speak of the schema do not. */
 static void log_unforeseen(const struct exchange *x, const char *query, const struct db_error *e)
 {
-    bool safe = begins(e->sqlstate, "42") || begins(e->sqlstate, "0A") || begins(e->sqlstate, "XX") || begins(e->sqlstate, "26");
+    bool safe = begins(e->sqlstate, "42") || begins(e->sqlstate, "0A") || begins(e->sqlstate, "XX") ||
+        begins(e->sqlstate, "26");
 
-    log_error("database_error", "trace_id=%s query=%s sqlstate=%s constraint=%s table=%s message=%s", x->trace_id, query,
-        e->sqlstate, e->constraint, e->table, safe ? e->message : "");
+    log_error("database_error", "trace_id=%s query=%s sqlstate=%s constraint=%s table=%s message=%s", x->trace_id,
+        query, e->sqlstate, e->constraint, e->table, safe ? e->message : "");
 }
 
 static int answer_constraint(struct exchange *x, const char *query, const struct db_error *e)
@@ -99,7 +107,8 @@ static int answer_constraint(struct exchange *x, const char *query, const struct
         return fail(x, P_INTERNAL);
     }
     if (row->pointer != NULL)
-        fault_add_text(&x->faults, AT_POINTER, row->pointer, problem_kinds[row->code].code, problem_kinds[row->code].title[x->language]);
+        fault_add_text(&x->faults, AT_POINTER, row->pointer, problem_kinds[row->code].code,
+            problem_kinds[row->code].title[x->language]);
     return fail(x, row->code);
 }
 
@@ -127,12 +136,11 @@ int trouble_errno(struct exchange *x, int r)
     switch (r) {
     case -EAGAIN:
     case -ENOTCONN:
-    case -ECONNRESET:
-        return fail(x, P_UNAVAILABLE);
-    case -ETIMEDOUT:
-        return fail(x, P_TIMED_OUT);
+    case -ECONNRESET: return fail(x, P_UNAVAILABLE);
+    case -ETIMEDOUT: return fail(x, P_TIMED_OUT);
     default:
-        log_error("request_failed", "trace_id=%s operation=%s error=%s", x->trace_id, x->op != NULL ? x->op->id : "", strerrordesc_np(-r));
+        log_error("request_failed", "trace_id=%s operation=%s error=%s", x->trace_id, x->op != NULL ? x->op->id : "",
+            strerrordesc_np(-r));
         return fail(x, P_INTERNAL);
     }
 }

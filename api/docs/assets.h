@@ -7,7 +7,7 @@
 struct asset {
     const char *name;
     const char *type;
-    const char *tag; /* changes with the contents */
+    const char *tag;                 /* changes with the contents */
     const char *packed, *packed_end; /* gzip */
     size_t size;
 };

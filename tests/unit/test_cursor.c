@@ -7,7 +7,9 @@
 
 static struct arena *arena;
 static struct secret_key key;
-static const struct cursor place = { .backward = true, .n = 2, .values = { "000001", "0198c5a2-7d10-7c3e-9a41-5b8e0f6a1c01" } };
+static const struct cursor place = {
+    .backward = true, .n = 2, .values = { "000001", "0198c5a2-7d10-7c3e-9a41-5b8e0f6a1c01" }
+};
 
 static void set_up(void)
 {
@@ -87,4 +89,5 @@ START_TEST(bounds_its_length)
 }
 END_TEST
 
-RUN_TESTS_WITH("cursor", set_up, tear_down, comes_back, hides_its_place, is_bound, refuses_any_change, bounds_its_length)
+RUN_TESTS_WITH(
+    "cursor", set_up, tear_down, comes_back, hides_its_place, is_bound, refuses_any_change, bounds_its_length)

@@ -93,9 +93,15 @@ START_TEST(takes_trace_contexts)
 {
     static const char good[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     static const char *const bad[] = {
-        NULL, "", "00", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7", "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-        "00-00000000000000000000000000000000-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-        "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+        NULL,
+        "",
+        "00",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+        "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+        "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
     };
     char id[33], parent[TRACE_PARENT_TEXT], other[33];
 
@@ -114,4 +120,5 @@ START_TEST(takes_trace_contexts)
 }
 END_TEST
 
-RUN_TESTS_WITH("limiter", set_up, tear_down, takes_a_burst_then_a_rate, may_be_off, holds_many_callers, counts_over_threads, takes_trace_contexts)
+RUN_TESTS_WITH("limiter", set_up, tear_down, takes_a_burst_then_a_rate, may_be_off, holds_many_callers,
+    counts_over_threads, takes_trace_contexts)

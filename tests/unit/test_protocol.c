@@ -41,10 +41,14 @@ START_TEST(judges_headers)
         { "no Host in HTTP/1.0", "HTTP/1.0", { { "Accept", "x" } }, 0 },
         { "an empty Host", "HTTP/1.1", { { "Host", "" } }, P_BAD_HEADER },
         { "two Hosts", "HTTP/1.1", { { "Host", "x" }, { "host", "x" } }, P_BAD_HEADER },
-        { "two lengths", "HTTP/1.1", { { "Host", "x" }, { "Content-Length", "1" }, { "Content-Length", "1" } }, P_BAD_HEADER },
-        { "length and chunks", "HTTP/1.1", { { "Host", "x" }, { "Content-Length", "1" }, { "Transfer-Encoding", "chunked" } }, P_BAD_HEADER },
-        { "two tokens", "HTTP/1.1", { { "Host", "x" }, { "Authorization", "a" }, { "authorization", "b" } }, P_BAD_HEADER },
-        { "two preconditions", "HTTP/1.1", { { "Host", "x" }, { "If-Match", "a" }, { "If-Match", "b" } }, P_BAD_HEADER },
+        { "two lengths", "HTTP/1.1", { { "Host", "x" }, { "Content-Length", "1" }, { "Content-Length", "1" } },
+            P_BAD_HEADER },
+        { "length and chunks", "HTTP/1.1",
+            { { "Host", "x" }, { "Content-Length", "1" }, { "Transfer-Encoding", "chunked" } }, P_BAD_HEADER },
+        { "two tokens", "HTTP/1.1", { { "Host", "x" }, { "Authorization", "a" }, { "authorization", "b" } },
+            P_BAD_HEADER },
+        { "two preconditions", "HTTP/1.1", { { "Host", "x" }, { "If-Match", "a" }, { "If-Match", "b" } },
+            P_BAD_HEADER },
         { "a space before the colon", "HTTP/1.1", { { "Host", "x" }, { "Accept ", "b" } }, P_BAD_HEADER },
         { "a name that is none", "HTTP/1.1", { { "Host", "x" }, { "", "b" } }, P_BAD_HEADER },
         { "a control character", "HTTP/1.1", { { "Host", "x" }, { "X-A", "b\x01" } }, P_BAD_HEADER },
@@ -65,7 +69,8 @@ END_TEST
 
 START_TEST(joins_lists)
 {
-    static const struct header headers[] = { { "Host", "x" }, { "Accept", "a" }, { "accept", "b" }, { "X-A", "1" }, { "ACCEPT", "c" } };
+    static const struct header headers[] = { { "Host", "x" }, { "Accept", "a" }, { "accept", "b" }, { "X-A", "1" },
+        { "ACCEPT", "c" } };
     struct bridge_request req;
 
     ck_assert_int_eq(check(&req, "HTTP/1.1", headers, ARRAY_SIZE(headers)), 0);

@@ -35,19 +35,32 @@ static const struct list_filter filters[] = {
     { "under", 3, under_pieces, 3 },
 };
 static const struct list_column columns[] = { { "id", "o.id" }, { "code", "o.code" }, { "parent", "p.code" } };
-static const struct list_sort sorts[] = { { "tree", "o.key", false }, { "code", "o.code", false }, { "on", "o.at", false } };
+static const struct list_sort sorts[] = { { "tree", "o.key", false }, { "code", "o.code", false },
+    { "on", "o.at", false } };
 static const struct list_embed embeds[] = { { "parent", "parent_unit", "ref(o.parent)" } };
 static const struct list_query list = {
-    .name = "list", .id = "o.id", .from = "FROM o WHERE o.parent = $1",
-    .columns = columns, .n_columns = 3, .sorts = sorts, .n_sorts = 3,
-    .filters = filters, .n_filters = 3, .embeds = embeds, .n_embeds = 1,
+    .name = "list",
+    .id = "o.id",
+    .from = "FROM o WHERE o.parent = $1",
+    .columns = columns,
+    .n_columns = 3,
+    .sorts = sorts,
+    .n_sorts = 3,
+    .filters = filters,
+    .n_filters = 3,
+    .embeds = embeds,
+    .n_embeds = 1,
 };
 static const struct named_query query = { .name = "list", .n_params = 1, .kind = QUERY_LIST };
-static const struct operation op = { .id = "list", .query = &query, .list = &list, .parameters = parameters, .n_parameters = 4, .n_path = 1 };
+static const struct operation op = {
+    .id = "list", .query = &query, .list = &list, .parameters = parameters, .n_parameters = 4, .n_path = 1
+};
 
 static struct shape plain(void)
 {
-    struct shape shape = { .op = &op, .keys = { { &sorts[0], false } }, .n_keys = 1, .columns = { true, true }, .limit = 50 };
+    struct shape shape = {
+        .op = &op, .keys = { { &sorts[0], false } }, .n_keys = 1, .columns = { true, true }, .limit = 50
+    };
 
     shape.values[0] = "DN-TU";
     return shape;
@@ -69,7 +82,8 @@ START_TEST(composes_a_page)
     struct shape shape = plain();
 
     composes(&shape, SHAPE_PAGE, none,
-        "SELECT (SELECT row_to_json(r) FROM (SELECT (o.id) AS \"id\", (o.code) AS \"code\") r)::text AS item, (o.key)::text, (o.id)::text\n"
+        "SELECT (SELECT row_to_json(r) FROM (SELECT (o.id) AS \"id\", (o.code) AS \"code\") r)::text AS item, "
+        "(o.key)::text, (o.id)::text\n"
         "FROM o WHERE o.parent = $1\nORDER BY o.key, o.id\nLIMIT 51");
     ck_assert_uint_eq(shape.n_values, 1);
 }
@@ -82,8 +96,10 @@ START_TEST(adds_filters_as_parameters)
 
     shape.embeds[0] = true;
     composes(&shape, SHAPE_ITEMS, params,
-        "SELECT (SELECT row_to_json(r) FROM (SELECT (o.id) AS \"id\", (o.code) AS \"code\", (ref(o.parent)) AS \"parent_unit\") r)::text AS item\n"
-        "FROM o WHERE o.parent = $1\n  AND (o.kind = $2)\n  AND (o.kind = ANY($3::text[]))\n  AND (o.key >= lo($4) AND o.key < hi($4))\n"
+        "SELECT (SELECT row_to_json(r) FROM (SELECT (o.id) AS \"id\", (o.code) AS \"code\", (ref(o.parent)) AS "
+        "\"parent_unit\") r)::text AS item\n"
+        "FROM o WHERE o.parent = $1\n  AND (o.kind = $2)\n  AND (o.kind = ANY($3::text[]))\n  AND (o.key >= lo($4) AND "
+        "o.key < hi($4))\n"
         "ORDER BY o.key, o.id\nLIMIT 50");
     ck_assert_uint_eq(shape.n_values, 4);
     ck_assert_str_eq(shape.values[1], params[1]);
@@ -110,11 +126,13 @@ START_TEST(goes_on_from_a_cursor)
     shape.has_cursor = true;
     shape.cursor = (struct cursor){ .n = 2, .values = { "k", "i" } };
     composes(&shape, SHAPE_CELLS, none,
-        "SELECT (o.id)::text AS \"id\", (o.code)::text AS \"code\"\nFROM o WHERE o.parent = $1\n  AND (o.code, o.id) < ($2, $3)\n"
+        "SELECT (o.id)::text AS \"id\", (o.code)::text AS \"code\"\nFROM o WHERE o.parent = $1\n  AND (o.code, o.id) < "
+        "($2, $3)\n"
         "ORDER BY o.code DESC, o.id DESC\nLIMIT 50");
     shape.cursor.backward = true;
     composes(&shape, SHAPE_CELLS, none,
-        "SELECT (o.id)::text AS \"id\", (o.code)::text AS \"code\"\nFROM o WHERE o.parent = $1\n  AND (o.code, o.id) > ($2, $3)\n"
+        "SELECT (o.id)::text AS \"id\", (o.code)::text AS \"code\"\nFROM o WHERE o.parent = $1\n  AND (o.code, o.id) > "
+        "($2, $3)\n"
         "ORDER BY o.code, o.id\nLIMIT 50");
 }
 END_TEST
@@ -145,5 +163,5 @@ START_TEST(asks_for_one_row_more)
 }
 END_TEST
 
-RUN_TESTS_WITH("shape", set_up, tear_down, composes_a_page, adds_filters_as_parameters, counts_without_place, goes_on_from_a_cursor,
-    mixes_directions, asks_for_one_row_more)
+RUN_TESTS_WITH("shape", set_up, tear_down, composes_a_page, adds_filters_as_parameters, counts_without_place,
+    goes_on_from_a_cursor, mixes_directions, asks_for_one_row_more)
