@@ -41,7 +41,9 @@ def clock(cluster, directory):
 
 @pytest.fixture(scope="session")
 def service(cluster, directory, clock):
-    made = Service(cluster, directory, clock, seal_interval_ms=50)
+    # Limits for a loaded machine under sanitizers; the fault suite tests the real ones.
+    made = Service(cluster, directory, clock, seal_interval_ms=50, quick_statement_timeout_ms=10000,
+                   quick_lock_timeout_ms=3000, pool_wait_ms=10000)
     made.command("migrate")
     cluster.make_clock_movable()
     try:

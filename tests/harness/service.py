@@ -50,6 +50,7 @@ class Service:
         self.port = free_port()
         self.log_path = self.dir / f"service-{self.port}.log"
         self.process = None
+        self.crashes = 0
         key = self.dir / "master.key"
         if not key.exists():
             key.touch(0o600)
@@ -120,6 +121,15 @@ class Service:
             status = "killed"
         self.process = None
         return status
+
+    def revive(self):
+        """Starts a service that crashed anew, so that one crash fails one test; its own words fail that one."""
+        if self.process is not None and self.process.poll() is not None:
+            status, log = self.process.returncode, self.log()
+            self.crashes += 1
+            self.log_path = self.dir / f"service-{self.port}-{self.crashes}.log"
+            self.start()
+            raise AssertionError(f"the service crashed ({status}):\n{log[-3500:]}")
 
     def kill(self):
         self.process.kill()

@@ -31,7 +31,11 @@ class Caller:
         pairs = list(headers.items()) if isinstance(headers, dict) else list(headers)
         if self.token is not None and not any(name.lower() == "authorization" for name, _ in pairs):
             pairs.append(("Authorization", "Bearer " + self.token))
-        answer = self.http.request(method, target(path, **query), pairs, body)
+        try:
+            answer = self.http.request(method, target(path, **query), pairs, body)
+        except OSError:
+            self.world.service.revive()
+            raise
         if check:
             self.world.contract.check(answer)
         return answer
