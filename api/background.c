@@ -104,15 +104,25 @@ static int connect_again(struct background *b)
     return r;
 }
 
-/* Steps follow each other while there is much to seal. */
-static int work(struct background *b)
+/* Steps follow each other while there is much to do. */
+static int run_steps(struct background *b, const struct named_query *query)
 {
-    int64_t sealed = 0;
+    int64_t done = 0;
     int r;
 
     do {
-        r = run(b, &query_seal_step, ROWS_A_STEP, &sealed);
-    } while (r == 0 && sealed == ROWS_A_STEP && !pause_ms(b, 0));
+        r = run(b, query, ROWS_A_STEP, &done);
+    } while (r == 0 && done == ROWS_A_STEP && !pause_ms(b, 0));
+    return r;
+}
+
+static int work(struct background *b)
+{
+    int r;
+
+    r = run_steps(b, &query_seal_step);
+    if (r == 0)
+        r = run_steps(b, &query_rollup_fold);
     return r < 0 ? r : keep_house(b);
 }
 

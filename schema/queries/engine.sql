@@ -16,6 +16,10 @@ SELECT idempotency_store(:key, :fingerprint::bytea, :status::int, :version, :loc
 -- takes: most
 SELECT s.sealed, s.head_position, s.head_hash FROM seal_step(:most::int) s
 
+-- name: rollup_fold :call
+-- takes: most
+SELECT rollup_fold(:most::int)
+
 -- name: housekeeping :call
 -- takes: hours
 SELECT housekeeping(:hours::int)
