@@ -93,7 +93,7 @@ static int explain(const struct comparison *c, FILE *out)
     switch (c->state) {
     case MIGRATE_CURRENT:
     case MIGRATE_PENDING: return 0;
-    case MIGRATE_NEWER: why = "is in the database but not in this program: the database is newer, or not its own"; break;
+    case MIGRATE_NEWER: why = "is in the database but not in this program: it is newer, or not its own"; break;
     case MIGRATE_CHANGED: why = "was changed after it was applied: restore its text and write a new migration"; break;
     case MIGRATE_GAP: why = "was not applied, but a later one was: give it a number after all that were"; break;
     }

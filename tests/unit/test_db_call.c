@@ -114,8 +114,10 @@ static int call_mixed(int number, int i)
         return r;
     if (strcmp(db_value(results[0], 0, 0), mine) != 0)
         r = -EPROTO;
-    if (fails ? !db_is_error(results[1], "22P02") || db_kind(results[2]) != DB_ABORTED
-              : strncmp(db_value(results[1], 0, 0), mine, strlen(mine)) != 0 || strcmp(db_value(results[2], 0, 1), mine) != 0)
+    if (fails && (!db_is_error(results[1], "22P02") || db_kind(results[2]) != DB_ABORTED))
+        r = -EPROTO;
+    if (!fails && (strncmp(db_value(results[1], 0, 0), mine, strlen(mine)) != 0 ||
+                      strcmp(db_value(results[2], 0, 1), mine) != 0))
         r = -EPROTO;
     for (int k = 0; k < 3; k++)
         (void)db_result_free(results[k]);
