@@ -176,7 +176,7 @@ static int listen_on(const struct bridge_options *options, uint16_t *ret_port)
 {
     struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_socktype = SOCK_STREAM };
     struct addrinfo *ai = NULL;
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = { 0 };
     socklen_t n = sizeof(bound);
     char port[8];
     int fd, one = 1, r = 0;

@@ -136,11 +136,21 @@ static int negotiate(struct turn *t, struct str raw)
     return body_negotiate(&t->x, raw);
 }
 
+/* Callers without a good token count against their address, so that guessing has a limit too. */
 static int identify(struct turn *t)
 {
-    if (t->x.op->permission != NULL && caller_identify(&t->x, &t->identity) != 0)
+    size_t n_headers = t->x.reply.n_headers;
+    struct reply refusal;
+
+    if (t->x.op->permission == NULL || caller_identify(&t->x, &t->identity) == 0)
+        return caller_limit(&t->x);
+    if (t->x.reply.status != 401)
         return 1;
-    return caller_limit(&t->x);
+    refusal = t->x.reply;
+    t->x.reply.n_headers = n_headers;
+    if (caller_limit(&t->x) == 0)
+        t->x.reply = refusal;
+    return 1;
 }
 
 /* A path parameter that does not have the form of a name names nothing. */

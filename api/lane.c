@@ -205,7 +205,8 @@ int lane_run(struct exchange *x, const struct statement *statements, size_t n, s
         r = may_share(x, n) ? share_once(x, statements, n, results, &error, &again)
                             : run_once(x, statements, n, results, &error, &again);
         if (r == 0) {
-            memcpy(ret_results, results, n * sizeof(*results));
+            for (size_t i = 0; i < n; i++)
+                ret_results[i] = results[i];
             return 0;
         }
         for (size_t i = 0; i < n; i++)

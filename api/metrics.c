@@ -164,17 +164,18 @@ static void render_pools(struct buf *out, struct service *service)
         pool_family(out, stats, rows[i].name, rows[i].type, rows[i].offset, rows[i].wide);
 }
 
+/* The second number of statm, in pages. */
 static unsigned long long resident_bytes(void)
 {
-    unsigned long long size, resident = 0;
+    char line[128] = "", *resident = line;
     FILE *f = fopen("/proc/self/statm", "re");
 
     if (f == NULL)
         return 0;
-    if (fscanf(f, "%llu %llu", &size, &resident) != 2)
-        resident = 0;
+    if (fgets(line, sizeof(line), f) != NULL)
+        (void)strtoull(line, &resident, 10);
     fclose(f);
-    return resident * (unsigned long long)sysconf(_SC_PAGESIZE);
+    return strtoull(resident, NULL, 10) * (unsigned long long)sysconf(_SC_PAGESIZE);
 }
 
 void metrics_render(struct service *service, struct buf *out)
