@@ -54,8 +54,12 @@ CREATE TABLE value_revision (
   version bigint NOT NULL,
   at timestamptz NOT NULL,
   indicator_id uuid NOT NULL,
+  period_id uuid NOT NULL,
   programme_id uuid NOT NULL,
   scope_key text COLLATE "C" NOT NULL,
+  category text COLLATE "C" NOT NULL,
+  organization_code text NOT NULL,
+  period_code text NOT NULL,
   state text NOT NULL CHECK (state IN ('reported', 'not_applicable', 'deleted')),
   done boolean,
   done_on date,
@@ -75,6 +79,7 @@ CREATE TABLE value_revision (
   session_id uuid NOT NULL,
   PRIMARY KEY (value_id, version)
 );
+CREATE INDEX value_revision_deleted ON value_revision (indicator_id, period_id, scope_key) WHERE state = 'deleted';
 
 -- Sums of the counted values of a unit's proper descendants, and what is not yet folded into them. A delta stands at the
 -- unit just above the values it tells of and concerns that unit and all above it, so one row a writer is enough.
@@ -123,7 +128,7 @@ GRANT SELECT ON value_revision, rollup, rollup_delta TO tiendo_service;
 CREATE FUNCTION value_inserted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
 BEGIN
   INSERT INTO value_revision
-  SELECT id, version, updated_at, indicator_id, programme_id, scope_key, state, done, done_on, numerator, denominator, number, note,
+  SELECT id, version, updated_at, indicator_id, period_id, programme_id, scope_key, category, organization_code, period_code, state, done, done_on, numerator, denominator, number, note,
     evidence_url, source, reason, on_behalf, entered_by, seat_id, account_id, client_id, grant_id, session_id
   FROM made;
   INSERT INTO journal (account_id, client_id, grant_id, session_id, action, resource_type, resource_id, version, scope_key,
@@ -144,7 +149,8 @@ CREATE TRIGGER value_inserted AFTER INSERT ON value REFERENCING NEW TABLE AS mad
 CREATE FUNCTION value_updated() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
 BEGIN
   INSERT INTO value_revision
-  SELECT n.id, n.version, n.updated_at, n.indicator_id, n.programme_id, n.scope_key, n.state, n.done, n.done_on, n.numerator,
+  SELECT n.id, n.version, n.updated_at, n.indicator_id, n.period_id, n.programme_id, n.scope_key, n.category, n.organization_code,
+    n.period_code, n.state, n.done, n.done_on, n.numerator,
     n.denominator, n.number, n.note, n.evidence_url, n.source, n.reason, n.on_behalf, n.entered_by, n.seat_id, n.account_id,
     n.client_id, n.grant_id, n.session_id
   FROM now_is n JOIN was o USING (id) WHERE n.version <> o.version;
@@ -168,9 +174,10 @@ CREATE TRIGGER value_updated AFTER UPDATE ON value REFERENCING OLD TABLE AS was 
 
 CREATE FUNCTION value_deleted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
 BEGIN
-  INSERT INTO value_revision (value_id, version, at, indicator_id, programme_id, scope_key, state, reason, on_behalf, entered_by,
+  INSERT INTO value_revision (value_id, version, at, indicator_id, period_id, programme_id, scope_key, category, organization_code,
+    period_code, state, reason, on_behalf, entered_by,
     seat_id, account_id, client_id, grant_id, session_id)
-  SELECT id, version + 1, clock_now(), indicator_id, programme_id, scope_key, 'deleted', (SELECT nullif(current_setting('tiendo.reason', true), '')),
+  SELECT id, version + 1, clock_now(), indicator_id, period_id, programme_id, scope_key, category, organization_code, period_code, 'deleted', (SELECT nullif(current_setting('tiendo.reason', true), '')),
     organization_id <> (SELECT me_seat()), (SELECT o.code FROM organization o WHERE o.id = me_seat()), (SELECT me_seat()),
     (SELECT me_account()), (SELECT me_client()), (SELECT me_grant()), (SELECT me_session())
   FROM was;

@@ -2,3 +2,6 @@
 
 -- name: progress :one
 SELECT progress(:organization, :period, :indicator, :programme, :by) AS body
+
+-- name: progress_explain :one
+SELECT progress_explain(:organization, :period, :indicator, :since::date, :top::int) AS body
