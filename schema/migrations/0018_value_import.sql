@@ -82,7 +82,7 @@ BEGIN
       nullif(btrim(r.numerator), '') AS numerator, nullif(btrim(r.denominator), '') AS denominator, nullif(btrim(r.number), '') AS number,
       nullif(btrim(r.done_on), '') AS done_on, lower(nullif(btrim(r.done), '')) AS done, coalesce(nullif(btrim(r.state), ''), 'reported') AS state,
       nullif(r.note, '') AS note, nullif(r.evidence_url, '') AS evidence_url, nullif(r.source, '') AS source, nullif(r.reason, '') AS reason,
-      nullif(btrim(r.version), '') AS version,
+      nullif(btrim(r.version), '') AS version, nullif(btrim(r.state), '') AS said,
       coalesce(r.numerator, '') || coalesce(r.denominator, '') || coalesce(r.number, '') || coalesce(r.done_on, '') || coalesce(r.done, '')
         || coalesce(r.state, '') = '' AS blank,
       r.faults AS form
@@ -93,6 +93,8 @@ BEGIN
       o.id AS organization_id, o.code AS organization_code, o.scope_key, o.fault AS unit_fault, o.above,
       o.direct OR (programmes IS NOT NULL AND in_limited(i.programme_id, o.scope_key, programmes, areas)) AS direct, o.behalf,
       u.mode, u.entered_by, u.source AS assigned_source, u.client_id AS assigned_client, coalesce(u.counted, false) AS counted,
+      -- an entry sheet has no column for "not done": it says that the milestone is reported, and no day
+      CASE WHEN i.kind = 'milestone' AND g.said = 'reported' AND g.done_on IS NULL THEN coalesce(g.done, 'false') ELSE g.done END AS undone,
       i.id IS NOT NULL AND strategy <> 'delete' AND g.form IS NULL AND NOT (g.blank AND strategy = 'upsert') AS bodily
     FROM given g
       LEFT JOIN import_indicator i ON i.ref = g.indicator
@@ -106,7 +108,7 @@ BEGIN
   ), weighed AS (
   SELECT j.row, j.line, j.id, j.category, j.indicator_id, j.indicator_code, j.programme_id,
     j.period_id, j.period_code, j.organization_id, j.organization_code, j.scope_key, j.counted, j.state, j.note, j.evidence_url, j.source,
-    j.reason, j.version, j.form, j.blank, j.numerator, j.denominator, j.number, j.done_on, j.done,
+    j.reason, j.version, j.form, j.blank, j.numerator, j.denominator, j.number, j.done_on, j.undone AS done,
     CASE WHEN coalesce(f.indicator, f.organization, f.period, f.category, f.assigned, f.written, f.repeated, f.state, f.numerator,
         f.denominator, f.number, f.done, f.note, f.evidence_url, f.source, f.version) IS NOT NULL THEN
       array_remove(ARRAY['#/indicator ' || f.indicator, '#/organization ' || f.organization, '#/period ' || f.period, '#/category ' || f.category,
@@ -132,7 +134,7 @@ BEGIN
       CASE WHEN j.bodily THEN numerator_fault(j.kind, j.state, j.numerator) END AS numerator,
       CASE WHEN j.bodily THEN denominator_fault(j.kind, j.state, j.numerator, j.denominator) END AS denominator,
       CASE WHEN j.bodily THEN number_fault(j.kind, j.state, j.number) END AS number,
-      CASE WHEN j.bodily THEN done_fault(j.kind, j.state, j.done, j.done_on, j.ends_on, on_day) END AS done,
+      CASE WHEN j.bodily THEN done_fault(j.kind, j.state, j.undone, j.done_on, j.ends_on, on_day) END AS done,
       CASE WHEN length(j.note) > 2000 THEN 'too_long' END AS note,
       CASE WHEN j.bodily THEN evidence_fault(j.evidence_url) END AS evidence_url,
       CASE WHEN j.bodily THEN source_fault(j.source_required, j.state, j.source) END AS source,

@@ -38,9 +38,10 @@ WHERE true
 -- id: i.code || ' ' || c.category
 -- sort tree: u.scope_key
 -- filter indicator: i.id = (SELECT filter_indicator($, 'indicator'))
+-- filter programme: i.programme_id = (SELECT filter_programme($, 'programme'))
 SELECT o.code AS organization, o.name AS organization_name, i.code AS indicator, i.name AS indicator_name, i.kind, i.unit, p.code AS period,
   nullif(c.category, '') AS category, u.mode, u.scope_key <> (SELECT filter_key(:organization, 'organization')) AS on_behalf,
-  v.numerator, v.denominator, v.number, v.done_on, v.done, v.state, v.note, v.evidence_url, v.source, v.version,
+  v.numerator, v.denominator, v.number, v.done_on, v.state, v.note, v.evidence_url, v.source, v.version,
   w.period_code AS last_period, value_figure(i, w.numerator, w.denominator, w.number, w.done) AS last_value
 FROM assignment_unit u
   JOIN indicator i ON i.id = u.indicator_id
