@@ -46,6 +46,7 @@ def service(cluster, directory, clock):
                    quick_lock_timeout_ms=3000, pool_wait_ms=10000)
     made.command("migrate")
     cluster.make_clock_movable()
+    clock.back()
     try:
         yield made
     finally:

@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import time
+from datetime import datetime, timezone
 
 from .client import Http
 from .cluster import note_pid
@@ -22,6 +23,10 @@ def free_port():
         return s.getsockname()[1]
 
 
+# Every run begins at the same instant, so that periods have begun and targets fallen due alike whenever it is.
+BEGINNING = datetime(2026, 11, 21, 5, 0, tzinfo=timezone.utc).timestamp()
+
+
 class Clock:
     """Moves the clock of the service (a mapped file) and of the database (a table) together."""
 
@@ -29,16 +34,20 @@ class Clock:
         self.cluster = cluster
         self.path = pathlib.Path(directory) / "clock"
         self.path.write_bytes(struct.pack("=q", 0))
-        self.seconds = 0
+        self.base = round(BEGINNING - time.time())
 
     def move(self, seconds):
-        self.seconds = seconds
+        """So many seconds ahead of where the run's own clock would be."""
+        ahead = self.base + seconds
         with open(self.path, "r+b") as file, mmap.mmap(file.fileno(), 8) as memory:
-            memory[:8] = struct.pack("=q", int(seconds * 1_000_000))
-        self.cluster.query("UPDATE test_clock SET ahead = make_interval(secs => %s)", [seconds])
+            memory[:8] = struct.pack("=q", int(ahead * 1_000_000))
+        self.cluster.query("UPDATE test_clock SET ahead = make_interval(secs => %s)", [ahead])
 
     def back(self):
         self.move(0)
+
+    def now(self):
+        return time.time() + self.base
 
 
 class Service:

@@ -159,18 +159,19 @@ def test_rows_out_of_scope_read_like_nonexistent_ones(world, ward, code):
 
 
 def test_units_by_statistics_code_and_identifier(world, ward, code):
-    """Last, for it makes a second unit with W1's area code."""
-    by_area = send(ward, [row(code, "26041")], organization_scheme="statistics")
-    assert counts(by_area) == (1, 0, 0, 0, 0) and ("AA-W1", "2026-Q1") in numbers(ward, code)
-    unit = samples.fresh("AA-T")
     aa = world.at("AA-TU", "manager")
-    world.unit(aa, unit, "Chi bộ mã", "party_cell", "AA-W1", identifiers=[{"scheme": "electronic_identifier", "value": f"H19.{unit}"}],
-               area_code="26041", attached=False)
-    assert counts(send(ward, [row(code, f"H19.{unit}")], organization_scheme="electronic_identifier")) == (1, 0, 0, 0, 0)
-    committee = send(ward, [row(code, "26041", "2025-Q4")], organization_scheme="statistics")
-    assert committee.status == 200 and ("AA-W1", "2025-Q4") in numbers(ward, code), "the area's one Party committee is meant"
-    world.unit(aa, samples.fresh("AA-T"), "Đảng ủy thứ hai", "directly_subordinate_party_committee", "AA-W1", area_code="26041")
-    ambiguous = send(ward, [row(code, "26041", "2026-Q2")], organization_scheme="statistics")
+    own, cell, second = (samples.fresh("AA-T") for _ in range(3))
+    world.unit(aa, own, "Đảng ủy một", "directly_subordinate_party_committee", "AA-W1", area_code="26071")
+    world.assign(aa, code, organization=own, entered_by="superior")
+    by_area = send(ward, [row(code, "26071")], organization_scheme="statistics")
+    assert counts(by_area) == (1, 0, 0, 0, 0) and (own, "2026-Q1") in numbers(ward, code)
+    world.unit(aa, cell, "Chi bộ mã", "party_cell", "AA-W1", area_code="26071",
+               identifiers=[{"scheme": "electronic_identifier", "value": f"H19.{cell}"}])
+    assert counts(send(ward, [row(code, f"H19.{cell}")], organization_scheme="electronic_identifier")) == (1, 0, 0, 0, 0)
+    committee = send(ward, [row(code, "26071", "2025-Q4")], organization_scheme="statistics")
+    assert committee.status == 200 and (own, "2025-Q4") in numbers(ward, code), "the area's one Party committee is meant"
+    world.unit(aa, second, "Đảng ủy hai", "directly_subordinate_party_committee", "AA-W1", area_code="26071")
+    ambiguous = send(ward, [row(code, "26071", "2026-Q2")], organization_scheme="statistics")
     assert ambiguous.status == 422 and ambiguous.json()["errors"][0]["code"] == "ambiguous_reference"
     unknown = send(ward, [row(code, "99999")], organization_scheme="statistics")
     assert unknown.json()["errors"][0]["code"] == "unknown_reference"
