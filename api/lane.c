@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "idempotency.h"
 #include "routes.h"
@@ -178,8 +179,25 @@ static int share_once(struct exchange *x, const struct statement *statements, si
     return r;
 }
 
+/* A place for a write in the quick lane. 0, or -EAGAIN after the wait for a connection. */
+static int writer_enter(struct exchange *x)
+{
+    int64_t wait_ms = x->service->config->pool_wait_ms;
+    struct timespec until;
+
+    if (sem_trywait(&x->service->writers) == 0)
+        return 0;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += wait_ms / 1000 + (until.tv_nsec + wait_ms % 1000 * 1000000) / 1000000000;
+    until.tv_nsec = (until.tv_nsec + wait_ms % 1000 * 1000000) % 1000000000;
+    while (sem_clockwait(&x->service->writers, CLOCK_MONOTONIC, &until) < 0)
+        if (errno != EINTR)
+            return -EAGAIN;
+    return 0;
+}
+
 /* One lease. *ret_again says whether the same is worth another try. */
-static int run_once(struct exchange *x, const struct statement *statements, size_t n, struct db_result **results,
+static int lease_once(struct exchange *x, const struct statement *statements, size_t n, struct db_result **results,
     struct db_result **ret_error, bool *ret_again)
 {
     _cleanup_(db_pool_givep) struct db_conn *conn = NULL;
@@ -194,6 +212,23 @@ static int run_once(struct exchange *x, const struct statement *statements, size
     return r;
 }
 
+static int run_once(struct exchange *x, const struct statement *statements, size_t n, struct db_result **results,
+    struct db_result **ret_error, bool *ret_again)
+{
+    int r;
+
+    if (may_share(x, n))
+        return share_once(x, statements, n, results, ret_error, ret_again);
+    if (x->op->lane != LANE_QUICK)
+        return lease_once(x, statements, n, results, ret_error, ret_again);
+    r = writer_enter(x);
+    if (r < 0)
+        return r;
+    r = lease_once(x, statements, n, results, ret_error, ret_again);
+    sem_post(&x->service->writers);
+    return r;
+}
+
 int lane_run(struct exchange *x, const struct statement *statements, size_t n, struct db_result **ret_results)
 {
     for (unsigned attempt = 1;; attempt++) {
@@ -202,8 +237,7 @@ int lane_run(struct exchange *x, const struct statement *statements, size_t n, s
         bool again = false;
         int r;
 
-        r = may_share(x, n) ? share_once(x, statements, n, results, &error, &again)
-                            : run_once(x, statements, n, results, &error, &again);
+        r = run_once(x, statements, n, results, &error, &again);
         if (r == 0) {
             for (size_t i = 0; i < n; i++)
                 ret_results[i] = results[i];

@@ -214,6 +214,20 @@ static int page_run(struct exchange *x, struct listing *listing)
     return r;
 }
 
+/* HEAD of an export: its first row, for the status, and its type. */
+static int export_head(struct exchange *x, struct listing *listing)
+{
+    int r;
+
+    listing->limit = 1;
+    r = page_run(x, listing);
+    if (r == 0 && x->reply.status == 200) {
+        x->reply.type = x->produces->type;
+        x->reply.body = (struct str){ NULL, 0 };
+    }
+    return r;
+}
+
 int handle_list(struct exchange *x)
 {
     struct listing listing;
@@ -223,6 +237,6 @@ int handle_list(struct exchange *x)
     if (r != 0)
         return r < 0 ? r : 0;
     if (x->produces != NULL && (x->produces->kind == MEDIA_CSV || x->produces->kind == MEDIA_NDJSON))
-        return export_run(x, &listing);
+        return x->method == METHOD_HEAD ? export_head(x, &listing) : export_run(x, &listing);
     return page_run(x, &listing);
 }

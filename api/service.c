@@ -58,11 +58,21 @@ void service_pool_options(const struct config *config, bool slow, struct db_pool
     };
 }
 
+/* Writes may wait for each other's locks; some connections are always left to reads, which wait for nobody. */
+static unsigned writers(const struct config *config)
+{
+    unsigned size = (unsigned)config->quick_pool, kept = size / 4 > 0 ? size / 4 : 1;
+
+    return size > kept ? size - kept : 1;
+}
+
 static int make_pools(struct service *service)
 {
     struct db_pool_options options;
     int r;
 
+    if (sem_init(&service->writers, 0, writers(service->config)) < 0)
+        return -errno;
     service_pool_options(service->config, false, &options);
     r = db_pool_new(&options, &service->quick);
     if (r < 0)

@@ -2,6 +2,7 @@
 #ifndef TIENDO_SERVICE_H
 #define TIENDO_SERVICE_H
 
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -18,6 +19,7 @@ struct metrics;
 struct service {
     const struct config *config;
     struct db_pool *quick, *slow; /* the lanes; slow is LANE_LONG's */
+    sem_t writers;                /* places for writes in the quick lane */
     struct token_verifier *verifier;
     char issuer[512];         /* of our tokens */
     struct secret_key master; /* seals signing keys; all else that is keyed derives from it */
