@@ -19,6 +19,8 @@ STATUS = {
     "missed": "quá hạn, chưa đạt", "deteriorating": "đi xuống", "not_achieved": "chưa đạt",
     "no_data": "chưa có số liệu", "not_assessable": "chưa đánh giá được",
 }
+# What asks for an explanation first.
+GRAVITY = ("missed", "deteriorating", "off_track", "not_achieved", "at_risk", "on_track", "achieved")
 FIGURES = ("numerator", "denominator", "done_on")
 
 
@@ -96,15 +98,12 @@ class Demo:
         reporter, habits = self.reporters[committee.code], {"delimiter": ";", "decimal": ","}
         text = reporter.call("GET", "/v1/values/sheet", {**self.sheet(committee.code, quarter), **habits},
                              headers={"Accept": "text/csv"}).body.decode("utf-8-sig")
-        rows = list(csv.DictReader(io.StringIO(text), delimiter=";"))
+        sheet = csv.DictReader(io.StringIO(text), delimiter=";")
         figures = self.figures(committee, quarter)
-        for row in rows:
-            for name, value in figures.get((row["indicator"], row["organization"]), {}).items():
-                row[name] = {False: "false"}.get(value, value)
         out = io.StringIO()
-        writer = csv.DictWriter(out, [*rows[0], "done"], delimiter=";", restval="", extrasaction="ignore")
+        writer = csv.DictWriter(out, sheet.fieldnames, delimiter=";", extrasaction="ignore")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({**row, **figures.get((row["indicator"], row["organization"]), {})} for row in sheet)
         reporter.post("/v1/values/imports", out.getvalue(), query={"mode": "atomic", **habits},
                       content_type="text/csv; charset=utf-8")
 
@@ -137,15 +136,15 @@ class Demo:
         self.why(answer, period)
 
     def best_and_worst(self, answer, indicator):
-        peers = []
-        for child in answer["children"]:
-            if child["organization"]["kind"] == "directly_subordinate_party_committee":
-                peers += [(child["organization"], item) for item in child["items"]
-                          if item["indicator"]["code"] == indicator["code"] and item["value"] is not None]
+        asked = [(child["organization"], item) for child in answer["children"] for item in child["items"]
+                 if child["organization"]["kind"] == "directly_subordinate_party_committee"
+                 and item["indicator"]["code"] == indicator["code"] and item["coverage"]["expected"]]
+        peers = [peer for peer in asked if peer[1]["value"] is not None]
         if not peers:
             return
         peers.sort(key=lambda peer: (-peer[1]["value"], -(peer[1]["coverage"]["rate"] or 0), peer[0]["code"]))
-        print(f"\n{indicator['code']}  {indicator['name']}: năm đảng ủy cao nhất và năm đảng ủy thấp nhất\n")
+        print(f"\n{indicator['code']}  {indicator['name']}: năm đảng ủy cao nhất và năm đảng ủy thấp nhất"
+              f" ({len(asked) - len(peers)} chưa có số liệu)\n")
         rows = []
         for rank, (high, low) in enumerate(zip(peers[:5], peers[:-6:-1]), 1):
             rows.append((str(rank), high[0]["name"], result(high[1]), coverage(high[1]),
@@ -155,16 +154,15 @@ class Demo:
 
     def why(self, answer, period):
         """The explanation of the figure that is furthest from its target."""
-        known = [item for item in answer["items"] if item["achievement"] is not None]
+        known = [item for item in answer["items"] if item["achievement"] is not None and item["status"] in GRAVITY]
         if not known:
             return
-        worst = min(known, key=lambda item: item["achievement"])
+        worst = min(known, key=lambda item: (GRAVITY.index(item["status"]), item["achievement"]))
         said = self.manager.get("/v1/progress/explain", organization="DN-TU", period=period,
                                 indicator=worst["indicator"]["code"], top=5)
         print(f"\nVì sao {worst['indicator']['code']} là {result(worst)}?\n\n{said['sentence']}\n")
         cover = said["coverage"]
-        print(f"Công thức: {said['formula']}. Có số liệu {cover['reporting']}, chưa có {cover['missing']}, "
-              f"không áp dụng {cover['not_applicable']} đơn vị.")
+        print(f"Có số liệu {cover['reporting']}, chưa có {cover['missing']}, không áp dụng {cover['not_applicable']} đơn vị.")
         if said["pulling_down"]:
             print("\nKéo xuống nhiều nhất:\n")
             table(("Đơn vị", "Kết quả", "Nếu không có", "Tác động"),
@@ -206,6 +204,9 @@ def aim(item):
 
 
 def result(item):
+    if item["aggregation"] in ("count_done", "none") and item["indicator"]["kind"] == "milestone" and item["value"] is not None:
+        expected = item["coverage"]["expected"]
+        return f"{number(item['value'])}/{number(expected)}" if expected > 1 else "đạt" if item["value"] else "chưa đạt"
     return number(item["value"]) + (percent(item) if item["value"] is not None else "")
 
 
