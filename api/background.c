@@ -19,6 +19,7 @@
 
 struct background {
     const struct config *config;
+    struct lane_settings settings;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -95,7 +96,7 @@ static int connect_again(struct background *b)
     char reason[256] = "";
     int r;
 
-    service_pool_options(b->config, true, &options);
+    service_pool_options(b->config, true, &b->settings, &options);
     options.name = "tiendo-sealer";
     r = db_open(&options, reason, sizeof(reason), &b->conn);
     if (r < 0 && !b->complained)

@@ -41,11 +41,12 @@ int health_check_role(const struct config *config)
 {
     _cleanup_(db_pool_givep) struct db_conn *conn = NULL;
     _cleanup_(db_result_freep) struct db_result *rows = NULL, *error = NULL;
+    struct lane_settings settings;
     struct db_pool_options options;
     char reason[256] = "";
     int r;
 
-    service_pool_options(config, false, &options);
+    service_pool_options(config, false, &settings, &options);
     options.queries = NULL; /* before the first migration nothing can be prepared */
     options.n_queries = 0;
     r = db_open(&options, reason, sizeof(reason), &conn);

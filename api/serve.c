@@ -107,9 +107,9 @@ static int run(struct service *service, const sigset_t *signals)
         wait_for_end(signals);
     }
     atomic_store(&service->draining, true);
+    bridge_stop(service->figures, 0); /* it looks at the other listener */
     bridge_stop(service->front, (unsigned)service->config->drain_timeout_s * 1000);
     background_stop(background);
-    bridge_stop(service->figures, 0);
     return r;
 }
 

@@ -18,38 +18,30 @@
 #define KEY_RELOAD_S      10
 #define CURSOR_LABEL      "cursor"
 #define FINGERPRINT_LABEL "fingerprint"
-#define SETTINGS_MAX      10
 
-/* Settings of a lane's connections; texts live as long as the process. */
-struct lane_settings {
-    char lock_timeout[24];
-    struct db_setting list[SETTINGS_MAX];
-};
-
-void service_pool_options(const struct config *config, bool slow, struct db_pool_options *ret)
+void service_pool_options(
+    const struct config *config, bool slow, struct lane_settings *settings, struct db_pool_options *ret)
 {
-    static struct lane_settings lanes[2];
-    struct lane_settings *lane = &lanes[slow];
     int64_t lock_ms = slow ? config->long_lock_timeout_ms : config->quick_lock_timeout_ms;
     size_t n = 0;
 
-    snprintf(lane->lock_timeout, sizeof(lane->lock_timeout), "%lldms", (long long)lock_ms);
-    lane->list[n++] = (struct db_setting){ "search_path", "tiendo, public" };
-    lane->list[n++] = (struct db_setting){ "lock_timeout", lane->lock_timeout };
-    lane->list[n++] = (struct db_setting){ "idle_in_transaction_session_timeout", "60s" };
-    lane->list[n++] = (struct db_setting){ "TimeZone", "UTC" };
-    lane->list[n++] = (struct db_setting){ "DateStyle", "ISO, YMD" };
-    lane->list[n++] = (struct db_setting){ "jit", "off" };
+    snprintf(settings->lock_timeout, sizeof(settings->lock_timeout), "%lldms", (long long)lock_ms);
+    settings->list[n++] = (struct db_setting){ "search_path", "tiendo, public" };
+    settings->list[n++] = (struct db_setting){ "lock_timeout", settings->lock_timeout };
+    settings->list[n++] = (struct db_setting){ "idle_in_transaction_session_timeout", "60s" };
+    settings->list[n++] = (struct db_setting){ "TimeZone", "UTC" };
+    settings->list[n++] = (struct db_setting){ "DateStyle", "ISO, YMD" };
+    settings->list[n++] = (struct db_setting){ "jit", "off" };
     /* Statements are planned once; the scope's bounds are never known to the planner anyway. */
-    lane->list[n++] = (struct db_setting){ "plan_cache_mode", "force_generic_plan" };
-    lane->list[n++] = (struct db_setting){ "random_page_cost", "1.1" };
+    settings->list[n++] = (struct db_setting){ "plan_cache_mode", "force_generic_plan" };
+    settings->list[n++] = (struct db_setting){ "random_page_cost", "1.1" };
     *ret = (struct db_pool_options){
         .name = slow ? "tiendo-long" : "tiendo-quick",
         .conninfo = config->database,
         .size = (unsigned)(slow ? config->long_pool : config->quick_pool),
         .queries = contract_statements,
         .n_queries = n_contract_statements,
-        .settings = lane->list,
+        .settings = settings->list,
         .n_settings = n,
         /* The rest stays for writes and for reads that found the shared ones slow, so that nobody waits for ever. */
         .shared = slow ? 0 : (unsigned)config->quick_pool / 2,
@@ -73,11 +65,11 @@ static int make_pools(struct service *service)
 
     if (sem_init(&service->writers, 0, writers(service->config)) < 0)
         return -errno;
-    service_pool_options(service->config, false, &options);
+    service_pool_options(service->config, false, &service->quick_settings, &options);
     r = db_pool_new(&options, &service->quick);
     if (r < 0)
         return r;
-    service_pool_options(service->config, true, &options);
+    service_pool_options(service->config, true, &service->slow_settings, &options);
     return db_pool_new(&options, &service->slow);
 }
 

@@ -16,10 +16,17 @@ struct bridge;
 struct limiter;
 struct metrics;
 
+/* Settings of a lane's connections. */
+struct lane_settings {
+    char lock_timeout[24];
+    struct db_setting list[10];
+};
+
 struct service {
     const struct config *config;
     struct db_pool *quick, *slow; /* the lanes; slow is LANE_LONG's */
-    sem_t writers;                /* places for writes in the quick lane */
+    struct lane_settings quick_settings, slow_settings;
+    sem_t writers; /* places for writes in the quick lane */
     struct token_verifier *verifier;
     char issuer[512];         /* of our tokens */
     struct secret_key master; /* seals signing keys; all else that is keyed derives from it */
@@ -35,7 +42,8 @@ struct service {
 MUST_CHECK int service_new(const struct config *config, struct service **ret);
 struct service *service_free(struct service *service);
 
-/* The tables of named queries as lib/db takes them, for single connections too. */
-void service_pool_options(const struct config *config, bool slow, struct db_pool_options *ret);
+/* How connections of a lane are made, for single ones too. Borrows from the settings as long as they are used. */
+void service_pool_options(
+    const struct config *config, bool slow, struct lane_settings *settings, struct db_pool_options *ret);
 
 #endif
