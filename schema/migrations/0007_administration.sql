@@ -156,6 +156,13 @@ BEGIN
   RETURN QUERY SELECT 201, '1', '/v1/accounts/' || new_id, account_json(new_id)::text;
 END $$;
 
+CREATE FUNCTION client_json(client uuid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT to_jsonb(r) FROM (
+    SELECT c.id, c.id AS client_id, c.name, organization_ref(c.organization_id) AS organization, c.scopes, c.status, c.version,
+      tstz(c.created_at) AS created_at FROM client c WHERE c.id = client_json.client) r);
+END $$;
+
 -- A connector seated at a unit. Its secret is made and hashed by the service, and shown once.
 CREATE FUNCTION client_create(new_id uuid, body jsonb, secret_hash bytea, request_id text)
   RETURNS TABLE (status int, version text, location text, body_out text) LANGUAGE plpgsql AS $$
@@ -178,13 +185,15 @@ BEGIN
   INSERT INTO client (id, organization_id, scope_key, name, scopes, secret_hash)
   VALUES (new_id, home.id, home.scope_key, body ->> 'name', ARRAY(SELECT DISTINCT jsonb_array_elements_text(body -> 'scopes')), secret_hash);
   PERFORM grant_give(uuid_v7(), NULL, new_id, jsonb_build_object('organization', home.id, 'role', 'connector'), '#', request_id);
-  SELECT to_jsonb(r) INTO answer FROM (
-    SELECT c.id, c.id AS client_id, c.name, organization_ref(c.organization_id) AS organization, c.scopes, c.status, c.version,
-      tstz(c.created_at) AS created_at FROM client c WHERE c.id = new_id) r;
+  answer := client_json(new_id);
   PERFORM journal('create', 'client', new_id, 1, home.scope_key, NULL, answer, request_id);
   RETURN QUERY SELECT 201, '1', '/v1/clients/' || new_id, answer::text;
 END $$;
 
+-- What is entrusted to one's own unit is seen there, whoever gave it.
+CREATE POLICY service_own ON mandate FOR SELECT TO tiendo_service
+  USING (unit_id = (SELECT me_seat()) OR unit_kind = (SELECT o.kind FROM organization o WHERE o.id = me_seat()));
+
 GRANT EXECUTE ON FUNCTION uuid_v7(), mandate_json(mandate), mandate_create(uuid, jsonb, text), grant_json(access_grant),
-  grant_give(uuid, uuid, uuid, jsonb, text, text), grant_create(uuid, jsonb, text), account_json(uuid),
+  grant_give(uuid, uuid, uuid, jsonb, text, text), grant_create(uuid, jsonb, text), account_json(uuid), client_json(uuid),
   account_create(uuid, jsonb, text, text), client_create(uuid, jsonb, bytea, text) TO tiendo_service;

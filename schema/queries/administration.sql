@@ -50,3 +50,19 @@ SELECT c.id, c.id AS client_id, c.name, organization_ref(c.organization_id) AS o
   tstz(c.created_at) AS created_at
 FROM client c
 WHERE true
+
+-- name: mandate_get :one
+SELECT m.version::text AS version, mandate_json(m) AS body
+FROM mandate m WHERE m.id = :mandate::uuid
+
+-- name: grant_get :one
+SELECT g.version::text AS version, grant_json(g)::text AS body
+FROM access_grant g WHERE g.id = :grant::uuid
+
+-- name: account_get :one
+SELECT a.version::text AS version, account_json(a.id)::text AS body
+FROM account a WHERE a.id = :account::uuid
+
+-- name: client_get :one
+SELECT c.version::text AS version, client_json(c.id)::text AS body
+FROM client c WHERE c.id = :client::uuid
