@@ -85,7 +85,9 @@ BEGIN
     PERFORM fail(403, 'forbidden', NULL, format('You do not enter %s for %s.', i.code, o.code));
   END IF;
   refusal := source_refusal(a.source, a.client_id, me_client());
-  IF refusal IS NOT NULL THEN PERFORM fail(403, refusal); END IF;
+  IF refusal IS NOT NULL THEN
+    PERFORM fail(403, refusal, jsonb_build_array(value_fault('indicator', refusal)), value_fault_text(refusal));
+  END IF;
 
   PERFORM refuse(VARIADIC ARRAY[
     value_fault('period', period_fault(i.frequency, i.programme_id, p.kind, p.programme_id, p.starts_on, today())),

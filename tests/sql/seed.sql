@@ -119,11 +119,56 @@ EXCEPTION WHEN OTHERS THEN
     || ':' || (f ->> 'code'), ',') FROM jsonb_array_elements(d::jsonb) f), '') ELSE '' END;
 END $$;
 GRANT EXECUTE ON FUNCTION test_try(text) TO tiendo_service;
-CREATE FUNCTION test_is(what text, got text, wanted text) RETURNS void LANGUAGE plpgsql AS $$
+-- A line of the report.
+CREATE FUNCTION test(what text, got text, wanted text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN got IS NOT DISTINCT FROM wanted THEN 'ok ' || what
+    ELSE format('not ok %s: got %s, wanted %s', what, coalesce(got, 'null'), coalesce(wanted, 'null')) END $$;
+GRANT EXECUTE ON FUNCTION test(text, text, text) TO tiendo_service;
+-- Puts a value and gives its status and version.
+CREATE FUNCTION test_put(i text, o text, p text, body text, match text DEFAULT NULL, absent text DEFAULT '*', category text DEFAULT NULL)
+  RETURNS text LANGUAGE sql AS $$
+  SELECT r.status || ' ' || r.version FROM value_put(i, o, p, category, body::jsonb, match, CASE WHEN match IS NULL THEN absent END, test_id(), 'test') r $$;
+-- Imports rows given as a JSON array and gives the status and the answer.
+CREATE FUNCTION test_import(rows text, mode text DEFAULT 'atomic', strategy text DEFAULT 'upsert', dry boolean DEFAULT false,
+  scheme text DEFAULT 'code') RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE answer jsonb;
 BEGIN
-  IF got IS DISTINCT FROM wanted THEN
-    RAISE EXCEPTION '%: got "%", wanted "%"', what, got, wanted;
-  END IF;
+  PERFORM value_import_begin();
+  INSERT INTO import_row SELECT n, n + 1, test_id(), r ->> 'indicator', r ->> 'organization', r ->> 'period', r ->> 'category', r ->> 'numerator',
+    r ->> 'denominator', r ->> 'number', r ->> 'done_on', r ->> 'done', r ->> 'state', r ->> 'note', r ->> 'evidence_url', r ->> 'source',
+    r ->> 'reason', r ->> 'version', r -> 'faults'
+  FROM jsonb_array_elements(rows::jsonb) WITH ORDINALITY x(r, n);
+  SELECT jsonb_build_object('status', i.status) || i.body::jsonb INTO answer FROM value_import(mode, strategy, dry, scheme, 'test') i;
+  DROP TABLE import_row, import_indicator, import_period, import_name, import_unit, import_item;
+  RETURN answer;
 END $$;
-GRANT EXECUTE ON FUNCTION test_is(text, text, text) TO tiendo_service;
+-- The counts of an import's answer.
+CREATE FUNCTION test_counts(a jsonb) RETURNS text LANGUAGE sql AS $$
+  SELECT concat_ws(' ', a ->> 'status', a ->> 'created', a ->> 'updated', a ->> 'unchanged', a ->> 'deleted', a ->> 'failed',
+    (SELECT string_agg((e ->> 'row') || (e ->> 'pointer') || ':' || (e ->> 'code'), ',') FROM jsonb_array_elements(a -> 'errors') e)) $$;
+-- Where the stored sums with their deltas differ from the sums of the counted values; the same for the marks themselves.
+CREATE FUNCTION test_rollup() RETURNS text LANGUAGE sql SECURITY DEFINER SET search_path = tiendo, public AS $$
+  WITH stored AS (
+    SELECT indicator_id, period_id, category, k, sum(reported) r, sum(not_applicable) a, sum(done) d, sum(numerator) n, sum(denominator) m, sum(number) x
+    FROM (SELECT *, scope_key AS k FROM rollup UNION ALL
+      SELECT d.*, k FROM rollup_delta d, unnest(ancestor_keys(d.scope_key) || d.scope_key) k) s
+    GROUP BY 1, 2, 3, 4
+  ), real AS (
+    SELECT indicator_id, period_id, category, k, count(*) FILTER (WHERE state = 'reported') r, count(*) FILTER (WHERE state <> 'reported') a,
+      count(*) FILTER (WHERE done) d, coalesce(sum(numerator), 0) n, coalesce(sum(denominator), 0) m, coalesce(sum(number), 0) x
+    FROM value v, unnest(ancestor_keys(v.scope_key)) k WHERE v.counted GROUP BY 1, 2, 3, 4
+  ), wrong AS (
+    SELECT FROM stored FULL JOIN real USING (indicator_id, period_id, category, k)
+    WHERE (coalesce(stored.r, 0), coalesce(stored.a, 0), coalesce(stored.d, 0), coalesce(stored.n, 0), coalesce(stored.m, 0), coalesce(stored.x, 0))
+      <> (coalesce(real.r, 0), coalesce(real.a, 0), coalesce(real.d, 0), coalesce(real.n, 0), coalesce(real.m, 0), coalesce(real.x, 0))
+  ), marks AS (
+    SELECT FROM value v JOIN period p ON p.id = v.period_id
+    WHERE v.counted <> (EXISTS (SELECT FROM assignment_unit u WHERE u.indicator_id = v.indicator_id AND u.organization_id = v.organization_id
+        AND u.validity @> p.ends_on)
+      AND NOT EXISTS (SELECT FROM assignment_unit u WHERE u.indicator_id = v.indicator_id AND u.mode = 'total' AND u.validity @> p.ends_on
+        AND v.scope_key ^@ u.scope_key AND v.scope_key <> u.scope_key))
+  )
+  SELECT (SELECT count(*) FROM wrong) || ' sums, ' || (SELECT count(*) FROM marks) || ' marks' $$;
+GRANT EXECUTE ON FUNCTION test_put(text, text, text, text, text, text, text), test_import(text, text, text, boolean, text), test_counts(jsonb),
+  test_rollup() TO tiendo_service;
 ANALYZE;

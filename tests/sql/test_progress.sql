@@ -1,0 +1,46 @@
+-- Progress and its explanation.
+BEGIN;
+CREATE FUNCTION pg_temp.item(unit text, period text, indicator text) RETURNS text LANGUAGE sql AS $$
+  SELECT concat_ws(' ', i ->> 'value', i ->> 'numerator', i ->> 'denominator', '|', i -> 'coverage' ->> 'expected', i -> 'coverage' ->> 'reporting', i -> 'coverage' ->> 'missing',
+    i -> 'coverage' ->> 'not_applicable', '|', i ->> 'achievement', i ->> 'required', i ->> 'pace', i ->> 'status', i ->> 'periods')
+  FROM jsonb_array_elements(tiendo.progress(unit, period, indicator, NULL, NULL)::jsonb -> 'items') i $$;
+SELECT test_enter('DN-TU', 'connector', 'values:write') \g /dev/null
+SELECT test_import('[{"indicator":"DN-06B","organization":"DN-W1-CB01","period":"2026-Q2","numerator":"27","denominator":"30"},
+ {"indicator":"DN-06B","organization":"DN-W1-CB02","period":"2026-Q2","numerator":"3","denominator":"30"},
+ {"indicator":"DN-06B","organization":"DN-W1-CB03","period":"2026-Q2","state":"not_applicable","note":"Chưa có đảng viên"},
+ {"indicator":"DN-06B","organization":"DN-W1-CB01","period":"2026-Q1","numerator":"10","denominator":"30"},
+ {"indicator":"DN-06B","organization":"DN-W2-CB01","period":"2026-Q2","numerator":"1","denominator":"1"},
+ {"indicator":"DN-02","organization":"DN-W1","period":"2026-Q2","numerator":"40","denominator":"100"},
+ {"indicator":"DN-02","organization":"DN-W1","period":"2026-Q1","numerator":"43","denominator":"100"},
+ {"indicator":"DN-02","organization":"DN-W1-CB01","period":"2026-Q2","numerator":"3","denominator":"4"},
+ {"indicator":"DN-01","organization":"DN-W1","period":"2026-Q2","done_on":"2026-05-20"},
+ {"indicator":"DN-01","organization":"DN-W2","period":"2026-Q2","done":"false"},
+ {"indicator":"DN-04","organization":"DN-MTTQ","period":"2026-Q2","done_on":"2026-05-20"}]') \g /dev/null
+SELECT test_enter('DN-TU', 'viewer', 'progress:read') \g /dev/null
+SELECT test('ratio: summed, never averaged', pg_temp.item('DN-W1', '2026-Q2', 'DN-06B'), '50 30 60 | 20 2 17 1 | 0.5 100 0.5 missed ["2026-Q2"]');
+SELECT test('ratio: of the province', pg_temp.item('DN-TU', '2026-Q2', 'DN-06B'), '50.8197 31 61 | 80 3 76 1 | 0.508197 100 0.508197 missed ["2026-Q2"]');
+SELECT test('ratio: of a cell', pg_temp.item('DN-W1-CB01', '2026-Q2', 'DN-06B'), '90 27 30 | 1 1 0 0 | 0.9 100 0.9 missed ["2026-Q2"]');
+SELECT test('ratio: nobody reported', pg_temp.item('DN-W3', '2026-Q2', 'DN-06B'), '| 20 0 20 0 | 100 no_data ["2026-Q2"]');
+SELECT test('total: alone, nothing beneath is added', pg_temp.item('DN-W1', '2026-Q2', 'DN-02'), '40 40 100 | 1 1 0 0 | 0.4 31.4093 1.273508 deteriorating ["2026-Q2"]');
+SELECT test('total: what lies beneath shows its own', pg_temp.item('DN-W1-CB01', '2026-Q2', 'DN-02'), '75 3 4 | 0 1 0 0 | 0.75 31.4093 2.387828 on_track ["2026-Q2"]');
+SELECT test('milestone: units done', pg_temp.item('DN-TU', '2026-Q2', 'DN-01'), '1 | 4 2 2 0 | 0.25 not_achieved ["2026-Q2"]');
+SELECT test('milestone: done', pg_temp.item('DN-W1', '2026-Q2', 'DN-01'), '1 | 1 1 0 0 | 1 achieved ["2026-Q2"]');
+SELECT test('none: the only unit assigned', pg_temp.item('DN-TU', '2026-Q2', 'DN-04'), '1 | 1 1 0 0 | 1 achieved ["2026-Q2"]');
+SELECT test('year: the latest period that has anything', pg_temp.item('DN-W1', '2026-A1', 'DN-06B'), '50 30 60 | 20 2 17 1 | 0.5 100 0.5 missed ["2026-Q2"]');
+SELECT test('month: a quarterly figure is none', pg_temp.item('DN-W1', '2026-M05', 'DN-06B'), '| 0 0 0 0 | not_assessable []');
+SELECT test('children: the wards and the Front', string_agg(c -> 'organization' ->> 'code', ',' ORDER BY n), 'DN-MTTQ,DN-W1,DN-W2,DN-W3,DN-W4')
+FROM jsonb_array_elements(progress('DN-TU', '2026-Q2', NULL, NULL, 'children')::jsonb -> 'children') WITH ORDINALITY x(c, n);
+SELECT test('progress: an unknown unit', test_try($$SELECT progress('nix', '2026-Q2', NULL, NULL, NULL)$$), 'TD422 invalid organization:unknown_reference');
+SELECT progress_explain('DN-W1', '2026-Q2', 'DN-06B', '2026-07-01', NULL)::jsonb AS e \gset
+SELECT test('explain: units', jsonb_array_length(e -> 'units') || ' ' || jsonb_array_length(e -> 'missing') || ' ' || jsonb_array_length(e -> 'not_applicable') || ' ' || (e ->> 'units_with_value'), '2 17 1 2')
+FROM (SELECT :'e'::jsonb AS e) x;
+SELECT test('explain: who pulls it down', (SELECT string_agg(concat_ws(' ', u ->> 'organization', u ->> 'value', u ->> 'without', u ->> 'effect', u ->> 'shortfall'), ';')
+  FROM jsonb_array_elements(:'e'::jsonb -> 'pulling_down') u), 'DN-W1-CB02 10 90 -40 27');
+SELECT test('explain: what moved it', jsonb_array_length(:'e'::jsonb -> 'moved')::text, '3');
+SELECT test('explain: one sentence', :'e'::jsonb ->> 'sentence', 'Quý II/2026, chỉ tiêu “Cán bộ, đảng viên được tuyên truyền” của Đảng ủy phường 1 đạt 50% (30/60); '
+  || '2/19 đơn vị đã báo cáo, 1 đơn vị không áp dụng; mục tiêu 100% đến ngày 31/12/2025: quá hạn mà chưa đạt; kéo xuống nhiều nhất là Chi bộ 2 phường 1 (10%).');
+SELECT test('explain: the difference beneath a total', (progress_explain('DN-TU', '2026-Q2', 'DN-02', NULL, NULL)::jsonb -> 'beneath' -> 0 -> 'difference')::text, '{"numerator": 37, "denominator": 96}');
+SELECT test_enter('DN-W1', 'viewer', 'progress:read') \g /dev/null
+SELECT test('progress: the same for the ward itself', pg_temp.item('DN-W1', '2026-Q2', 'DN-06B'), '50 30 60 | 20 2 17 1 | 0.5 100 0.5 missed ["2026-Q2"]');
+SELECT test('progress: another ward is unknown', test_try($$SELECT progress('DN-W2', '2026-Q2', NULL, NULL, NULL)$$), 'TD422 invalid organization:unknown_reference');
+ROLLBACK;
