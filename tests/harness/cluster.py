@@ -90,15 +90,27 @@ class Cluster:
         self._run(BIN / "pg_ctl", "-D", self.data, "-s", "-w", "-m", mode, "stop")
 
     def kill(self):
-        """As a power cut would: the postmaster and every backend die by SIGKILL."""
+        """As a power cut would: the postmaster and every backend die by SIGKILL, and what is left names nobody alive."""
         postmaster = self.postmaster()
+        os.kill(postmaster, signal.SIGSTOP)
         children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(postmaster)], capture_output=True, text=True, check=False)
-        for pid in [postmaster, *(int(p) for p in children.stdout.split())]:
+        pids = [postmaster, *(int(p) for p in children.stdout.split())]
+        for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        time.sleep(0.3)
+        while any(self._alive(pid) for pid in pids):
+            time.sleep(0.02)
+        (self.data / "postmaster.pid").unlink()
+
+    @staticmethod
+    def _alive(pid):
+        """Not so a zombie, which nobody may ever reap."""
+        try:
+            return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
+        except FileNotFoundError:
+            return False
 
     def destroy(self):
         self._run(BIN / "pg_ctl", "-D", self.data, "-s", "-w", "-m", "immediate", "stop", check=False)

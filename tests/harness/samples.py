@@ -17,6 +17,9 @@ def fresh(prefix="X"):
 def path(world, op, **given):
     """The operation's path with its parameters filled in."""
     values = {**PATHS, **({"organization": "AA-W1-C1"} if op.path.startswith("/v1/values/{") else {}), **given}
+    for kind in ("account", "grant", "client", "mandate"):
+        if f"{{{kind}}}" in op.path:
+            values.setdefault(kind, world.at("AA-TU", "administrator").get(f"/v1/{kind}s", limit=1).json()["items"][0]["id"])
     if "{assignment}" in op.path or "{target}" in op.path:
         kind = "assignment" if "{assignment}" in op.path else "target"
         values.setdefault(kind, world.at("AA-TU", "manager").get(
