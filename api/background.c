@@ -8,7 +8,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "checkpoint.h"
 #include "clock.h"
+#include "keys.h"
 #include "log.h"
 #include "routes.h"
 #include "service.h"
@@ -26,6 +28,8 @@ struct background {
     bool stopping;
     struct db_conn *conn;
     int64_t kept_house_us;
+    struct secret_key checkpoint_key;
+    int64_t checked_us, checked_position;
     bool complained;
 };
 
@@ -50,15 +54,13 @@ static bool pause_ms(struct background *b, int64_t ms)
     return stopping;
 }
 
-/* One statement in a transaction of its own. A number out of its first column in *ret_count. */
-static int run(struct background *b, const struct named_query *query, int64_t argument, int64_t *ret_count)
+/* One statement in a transaction of its own, and its rows. */
+static int fetch(
+    struct background *b, const struct named_query *query, const char *const *values, struct db_result **ret_rows)
 {
     _cleanup_(db_result_freep) struct db_result *rows = NULL, *error = NULL;
-    char text[24];
-    const char *const values[] = { text };
     int r;
 
-    snprintf(text, sizeof(text), "%lld", (long long)argument);
     r = db_send(b->conn, query->index, values);
     if (r == 0)
         r = db_sync(b->conn);
@@ -76,8 +78,48 @@ static int run(struct background *b, const struct named_query *query, int64_t ar
         log_error("background_failed", "query=%s sqlstate=%s message=%s", query->name, e.sqlstate, e.message);
     }
     if (r == 0)
+        *ret_rows = TAKE_PTR(rows);
+    return r;
+}
+
+/* A statement of one number; the number in its first column goes to *ret_count. */
+static int run(struct background *b, const struct named_query *query, int64_t argument, int64_t *ret_count)
+{
+    _cleanup_(db_result_freep) struct db_result *rows = NULL;
+    char text[24];
+    const char *const values[] = { text };
+    int r;
+
+    snprintf(text, sizeof(text), "%lld", (long long)argument);
+    r = fetch(b, query, values, &rows);
+    if (r == 0)
         *ret_count = strtoll(db_value(rows, 0, 0), NULL, 10);
     return r;
+}
+
+/* Signs the chain's head into a file, once an interval. A directory that cannot be written is told and does not stop the rest. */
+static int keep_checkpoint(struct background *b)
+{
+    _cleanup_(db_result_freep) struct db_result *rows = NULL;
+    int64_t now = clock_mono_us(), position;
+    int r;
+
+    if (b->config->checkpoint_dir[0] == '\0' ||
+        (b->checked_us != 0 && now - b->checked_us < b->config->checkpoint_interval_s * 1000000))
+        return 0;
+    r = fetch(b, &query_seal_head, NULL, &rows);
+    if (r < 0)
+        return r;
+    position = strtoll(db_value(rows, 0, 0), NULL, 10);
+    if (position == b->checked_position)
+        return 0;
+    b->checked_us = now;
+    r = checkpoint_write(b->config->checkpoint_dir, &b->checkpoint_key, position, db_value(rows, 0, 1));
+    if (r < 0)
+        log_error("checkpoint_failed", "position=%lld error=%s", (long long)position, strerror(-r));
+    else
+        b->checked_position = position;
+    return 0;
 }
 
 static int keep_house(struct background *b)
@@ -124,6 +166,8 @@ static int work(struct background *b)
     r = run_steps(b, &query_seal_step);
     if (r == 0)
         r = run_steps(b, &query_rollup_fold);
+    if (r == 0)
+        r = keep_checkpoint(b);
     return r < 0 ? r : keep_house(b);
 }
 
@@ -148,12 +192,20 @@ static void *thread_main(void *userdata)
 int background_start(const struct config *config, struct background **ret)
 {
     struct background *b = calloc(1, sizeof(*b));
+    struct secret_key master;
     pthread_condattr_t attributes;
     int r;
 
     if (b == NULL)
         return -ENOMEM;
     b->config = config;
+    r = keys_master(config, &master);
+    if (r < 0) {
+        free(b);
+        return r;
+    }
+    checkpoint_key(&master, &b->checkpoint_key);
+    secret_wipe(&master, sizeof(master));
     pthread_mutex_init(&b->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -179,5 +231,6 @@ void background_stop(struct background *b)
     pthread_join(b->thread, NULL);
     pthread_cond_destroy(&b->wake);
     pthread_mutex_destroy(&b->lock);
+    secret_wipe(&b->checkpoint_key, sizeof(b->checkpoint_key));
     free(b);
 }

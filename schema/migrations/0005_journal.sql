@@ -129,6 +129,10 @@ BEGIN
   head_hash := encode(state.hash, 'hex');
 END $$;
 
+-- The chain's head, for a checkpoint.
+CREATE FUNCTION seal_head(OUT head_position bigint, OUT head_hash text) LANGUAGE sql STABLE SECURITY DEFINER
+  SET search_path = tiendo, public AS $$ SELECT s.position, encode(s.hash, 'hex') FROM seal_state s $$;
+
 -- Claims an idempotency key for the entered caller. In flight elsewhere: 409 at once. Known with the same fingerprint: the
 -- stored answer. Known with another: 422. New, or older than the keeping time: no row.
 CREATE FUNCTION idempotency_claim(p_key text, p_fingerprint bytea, hours int DEFAULT 24)
@@ -166,5 +170,5 @@ CREATE FUNCTION housekeeping(hours int DEFAULT 24) RETURNS void LANGUAGE sql SEC
   DELETE FROM refresh_token WHERE expires_at < clock_now() - interval '7 days';
   DELETE FROM login_throttle WHERE window_start < clock_now() - interval '1 day'; $$;
 
-GRANT EXECUTE ON FUNCTION journal(text, text, uuid, bigint, text, jsonb, jsonb, text, uuid), seal_step(int),
+GRANT EXECUTE ON FUNCTION journal(text, text, uuid, bigint, text, jsonb, jsonb, text, uuid), seal_step(int), seal_head(),
   idempotency_claim(text, bytea, int), idempotency_store(text, bytea, int, text, text, text), housekeeping(int) TO tiendo_service;
