@@ -114,4 +114,4 @@ def test_a_burst_over_many_units_adds_up(world, crowd, indicator):
         assert answer.status == 200
         row = answer.json()["items"][0]
         assert row["value"] == sum(100 * i + n for i in range(len(units))), (quarter, row)
-        assert (row["coverage"]["reporting"], row["coverage"]["expected"]) == (8, 8)
+        assert row["coverage"]["reporting"] == len(units)

@@ -102,7 +102,8 @@ class Cluster:
                 pass
         while any(self._alive(pid) for pid in pids):
             time.sleep(0.02)
-        (self.data / "postmaster.pid").unlink()
+        for lock in (self.data / "postmaster.pid", self.dir / ".s.PGSQL.5432.lock"):
+            lock.unlink()
 
     @staticmethod
     def _alive(pid):

@@ -1,0 +1,57 @@
+"""A durable cluster of the suite's own: what was acknowledged must outlive a power cut."""
+import pytest
+from harness.cluster import Cluster
+from harness.service import Service
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    made = Cluster(durable=True)
+    try:
+        yield made
+    finally:
+        made.destroy()
+
+
+@pytest.fixture
+def another(world, cluster, directory, clock):
+    """Starts further processes on the same database, as settings say; they end clean with the test."""
+    made = []
+
+    def start(**settings):
+        one = Service(cluster, directory, clock, **{"issuer": world.service.env["TIENDO_ISSUER"], "seal_interval_ms": 50, **settings})
+        made.append(one)
+        return one.start()
+
+    yield start
+    for one in made:
+        one.assert_clean(one.stop())
+
+
+@pytest.fixture
+def running(world, cluster):
+    """The cluster is up again after the test, whatever happened in it."""
+    yield cluster
+    try:
+        cluster.query("SELECT 1")
+    except Exception:  # noqa: BLE001 - whatever is wrong, it is started
+        cluster.start()
+    world.service.wait_ready()
+
+
+@pytest.fixture
+def lock(cluster):
+    """Holds a lock on a table as another session would; gives a function that lets go."""
+    held = []
+
+    def take(table, mode="ACCESS EXCLUSIVE"):
+        connection = cluster.connect()
+        connection.autocommit = False
+        held.append(connection)
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {table} IN {mode} MODE")
+        return connection.rollback
+
+    yield take
+    for connection in held:
+        connection.close()
