@@ -50,6 +50,18 @@ CREATE TABLE assignment_unit (
 CREATE INDEX assignment_unit_key ON assignment_unit (indicator_id, scope_key) INCLUDE (validity, counted, mode);
 CREATE INDEX assignment_unit_scope ON assignment_unit (scope_key, indicator_id);
 
+-- How many counted units stand in a unit's subtree, itself included (own: itself). Kept by triggers on assignment_unit.
+CREATE TABLE assignment_count (
+  indicator_id uuid NOT NULL,
+  programme_id uuid NOT NULL,
+  scope_key text COLLATE "C" NOT NULL,
+  validity daterange NOT NULL,
+  units int NOT NULL,
+  own int NOT NULL,
+  PRIMARY KEY (indicator_id, scope_key, validity)
+);
+DO $do$ BEGIN PERFORM protect('assignment_count', 'programme_id'); END $do$;
+
 DO $do$ BEGIN PERFORM protect_definition('assignment', 'programme_id', 'indicators:write'); END $do$;
 ALTER TABLE assignment_unit ENABLE ROW LEVEL SECURITY;
 ALTER TABLE assignment_unit FORCE ROW LEVEL SECURITY;
@@ -60,7 +72,24 @@ CREATE POLICY service_read ON assignment_unit FOR SELECT TO tiendo_service USING
       AND in_limited(programme_id, scope_key, (SELECT limited_programmes()), (SELECT limited_scopes()))));
 GRANT SELECT, INSERT ON assignment TO tiendo_service;
 GRANT UPDATE (entered_by, source, client_id, validity, version, updated_at) ON assignment TO tiendo_service;
-GRANT SELECT ON assignment_unit TO tiendo_service;
+GRANT SELECT ON assignment_unit, assignment_count TO tiendo_service;
+
+-- Keys in order, so that two who assign at once wait for each other one way only.
+CREATE FUNCTION assignment_counted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+DECLARE sign int := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
+BEGIN
+  INSERT INTO assignment_count AS c
+  SELECT u.indicator_id, u.programme_id, left(u.scope_key, n), u.validity, sign * count(*), sign * count(*) FILTER (WHERE n = length(u.scope_key))
+  FROM changed u, generate_series(6, length(u.scope_key), 6) n
+  WHERE u.counted
+  GROUP BY 1, 2, 3, 4 ORDER BY 1, 3, 4
+  ON CONFLICT (indicator_id, scope_key, validity) DO UPDATE SET units = c.units + excluded.units, own = c.own + excluded.own;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER assignment_counted AFTER INSERT ON assignment_unit REFERENCING NEW TABLE AS changed
+  FOR EACH STATEMENT EXECUTE FUNCTION assignment_counted();
+CREATE TRIGGER assignment_uncounted AFTER DELETE ON assignment_unit REFERENCING OLD TABLE AS changed
+  FOR EACH STATEMENT EXECUTE FUNCTION assignment_counted();
 
 -- Writers of assignments take the lock alone; makers of units and writers of values share it. So a unit made, or a
 -- value entered, while an assignment changes is seen by one of the two.

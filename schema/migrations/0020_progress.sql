@@ -75,9 +75,10 @@ BEGIN
   ), due AS MATERIALIZED (
     -- who is to report: all of a unit's subtree, and the unit itself
     SELECT x.id, x.period_id, u.key, (x.figures * u.n)::int AS expected, (x.figures * u.own)::int AS own_expected
-    FROM pair x, LATERAL (SELECT left(y.scope_key, cut) AS key, count(*) AS n, count(*) FILTER (WHERE length(y.scope_key) <= cut) AS own
-      FROM assignment_unit y WHERE y.indicator_id = x.id AND y.scope_key >= unit_key AND y.scope_key < unit_key || '~'
-        AND y.counted AND y.validity @> x.ends_on
+    FROM pair x, LATERAL (SELECT c.scope_key AS key, sum(CASE WHEN children AND c.scope_key = unit_key THEN c.own ELSE c.units END) AS n,
+        sum(c.own) AS own
+      FROM unnest(keys) k(key), LATERAL (SELECT * FROM assignment_count y WHERE y.indicator_id = x.id AND y.scope_key = k.key
+        AND y.validity @> x.ends_on OFFSET 0) c
       GROUP BY 1) u
     WHERE NOT x.before
   ), source AS MATERIALIZED (
@@ -91,7 +92,8 @@ BEGIN
       r.number, NULL::numeric AS least, NULL::numeric AS most, NULL::numeric AS latest, 0 AS expected, 0 AS own_expected,
       0 AS own_reported, 0 AS own_na, 0 AS own_done, NULL::numeric AS own_numerator, NULL::numeric AS own_denominator,
       NULL::numeric AS own_number, false AS aimed
-    FROM pair x, LATERAL (SELECT * FROM rollup y WHERE y.indicator_id = x.id AND y.period_id = x.period_id AND y.scope_key = ANY (keys) OFFSET 0) r
+    FROM pair x, unnest(keys) k(key), LATERAL (SELECT * FROM rollup y WHERE y.indicator_id = x.id AND y.period_id = x.period_id
+      AND y.scope_key = k.key OFFSET 0) r
     UNION ALL
     -- what is not yet folded into it
     SELECT d.id, d.period_id, d.before, k, d.reported, d.not_applicable, d.done, d.numerator, d.denominator, d.number,
@@ -108,7 +110,8 @@ BEGIN
       (v.counted AND v.done IS TRUE)::int, CASE WHEN v.counted THEN v.numerator END, CASE WHEN v.counted THEN v.denominator END,
       CASE WHEN v.counted THEN v.number END, NULL, NULL, NULL, 0, 0, (v.state = 'reported')::int, (v.state <> 'reported')::int,
       (v.done IS TRUE)::int, v.numerator, v.denominator, v.number, false
-    FROM source x, LATERAL (SELECT * FROM value y WHERE y.indicator_id = x.id AND y.period_id = x.period_id AND y.scope_key = ANY (x.holders) OFFSET 0) v
+    FROM source x, unnest(x.holders) k(key), LATERAL (SELECT * FROM value y WHERE y.indicator_id = x.id AND y.period_id = x.period_id
+      AND y.scope_key = k.key OFFSET 0) v
     UNION ALL
     -- what is no sum: the least, the most and the latest of all values
     SELECT e.id, e.period_id, e.before, e.key, 0, 0, 0, NULL, NULL, NULL, e.least, e.most, e.latest, 0, 0, 0, 0, 0, NULL, NULL, NULL, false
