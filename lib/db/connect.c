@@ -9,6 +9,10 @@
 
 #define CONNECT_TIMEOUT_S   3
 #define TCP_USER_TIMEOUT_MS 10000
+/* Where queries may run longer than this, the server looks whether its client is still there: a cancellation that comes
+ * before its query does is lost. */
+#define UNWATCHED_MS 5000
+#define WATCH        "2s"
 /* For settings and preparation, on a machine however busy. */
 #define SETUP_WAIT_MS 15000
 
@@ -68,6 +72,11 @@ static int setup_send(struct db_conn *conn)
         if (!PQsendPrepare(conn->pg, o->queries[i].name, o->queries[i].sql, 0, NULL))
             return conn_lost(conn);
     }
+    if (o->statement_timeout_ms == 0 || o->statement_timeout_ms > UNWATCHED_MS) {
+        r = send_setting(conn, "client_connection_check_interval", WATCH);
+        if (r < 0)
+            return r;
+    }
     (void)snprintf(timeout, sizeof(timeout), "%u", o->statement_timeout_ms);
     r = send_setting(conn, "statement_timeout", timeout);
     if (r < 0)
@@ -81,7 +90,7 @@ static const char *setup_name(const struct db_pool_options *o, size_t i)
     if (i < o->n_settings)
         return o->settings[i].name;
     i -= o->n_settings;
-    return i < o->n_queries ? o->queries[i].name : "statement_timeout";
+    return i < o->n_queries ? o->queries[i].name : "settings of time";
 }
 
 static int setup_read(struct db_conn *conn, char *error, size_t error_size)

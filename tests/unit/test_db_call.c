@@ -215,6 +215,7 @@ START_TEST(sessions_killed_under_the_threads_give_no_wrong_answer)
 {
     struct db_result *result = NULL;
     struct caller sum;
+    int r = -1;
 
     killing = true;
     open_pool(4, 3);
@@ -222,8 +223,12 @@ START_TEST(sessions_killed_under_the_threads_give_no_wrong_answer)
     ck_assert_int_eq(sum.wrong, 0);
     ck_assert_int_gt(sum.good, 0);
     ck_assert_int_gt(sum.lost, 0);
-    (void)usleep(50000);
-    ck_assert_int_eq(call_one(&ECHO("a", "b"), &result), 0);
+    /* The last kill may have hit a connection that was just being opened. */
+    for (int i = 0; i < 300 && r != 0; i++) {
+        (void)usleep(10000);
+        r = call_one(&ECHO("a", "b"), &result);
+    }
+    ck_assert_int_eq(r, 0);
     (void)db_result_free(result);
 }
 END_TEST

@@ -111,7 +111,8 @@ START_TEST(every_thread_gets_its_own_answers)
     db_pool_stats(pool, &s);
     ck_assert_int_eq(wrong, 0);
     ck_assert_int_eq(good + away, THREADS * LEASES);
-    ck_assert_int_gt(good, THREADS * LEASES * 6 / 7 - 1);
+    /* All but those that would not wait. */
+    ck_assert_int_ge(good, THREADS * (LEASES - (LEASES + 6) / 7));
     ck_assert_uint_eq(s.waiting, 0);
     ck_assert_uint_eq(s.takes, (unsigned)good);
     ck_assert_uint_eq(s.exhausted + s.refused, (unsigned)away);
@@ -127,8 +128,13 @@ START_TEST(sessions_killed_under_the_threads_give_no_wrong_answer)
     ck_assert_int_eq(wrong, 0);
     ck_assert_int_gt(good, 0);
     ck_assert_int_gt(lost, 0);
-    (void)usleep(50000);
-    ck_assert_int_eq(db_pool_take(pool, 10000, &conn), 0);
+    /* The last kill may have hit a connection that was just being opened. */
+    for (int i = 0; i < 300 && !conn; i++) {
+        (void)usleep(10000);
+        if (db_pool_take(pool, 10000, &conn) < 0)
+            conn = NULL;
+    }
+    ck_assert_ptr_nonnull(conn);
     ck_assert_int_eq(fixture_number(conn, "SELECT 5"), 5);
     (void)db_pool_give(conn);
 }
