@@ -154,7 +154,7 @@ class Http:
                     headers.append(("Content-Type", "application/merge-patch+json" if method == "PATCH" else "application/json"))
             body = body.encode("utf-8")
         if "host" not in names:
-            headers.append(("Host", "%s:%d" % self.address))
+            headers.append(("Host", ("[%s]:%d" if ":" in self.address[0] else "%s:%d") % self.address))
         if body is not None and "content-length" not in names and "transfer-encoding" not in names:
             headers.append(("Content-Length", str(len(body))))
         head = f"{method} {target} HTTP/1.1\r\n".encode("utf-8") + b"".join(

@@ -56,6 +56,7 @@ class Service:
     def __init__(self, cluster, directory, clock=None, **settings):
         self.cluster = cluster
         self.dir = pathlib.Path(directory)
+        self.host = "127.0.0.1"
         self.port = free_port()
         self.log_path = self.dir / f"service-{self.port}.log"
         self.process = None
@@ -111,7 +112,7 @@ class Service:
         raise RuntimeError(f"the service is not ready:\n{self.log()[-4000:]}")
 
     def http(self, timeout=30):
-        return Http("127.0.0.1", self.port, timeout)
+        return Http(self.host, self.port, timeout)
 
     def log(self):
         return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""

@@ -1,0 +1,302 @@
+"""The database by itself, as the serving role: what a person with psql and that role could see and do."""
+import uuid
+
+import psycopg2
+import pytest
+from harness.world import ROLES
+
+# The same for everybody, or nobody's: lists of words, and the tests' own clock.
+PUBLIC = {"organization_kind", "permission", "role_permission", "test_clock", "period"}
+# Without a caller entered these give one thing each, to whoever proves a secret or needs a public key; see 0009.
+BEFORE_ENTERING = {"login_begin", "login_fail", "login_finish", "client_check", "client_session", "refresh_use", "session_end",
+                   "signing_keys", "signing_key_active", "seal_step", "housekeeping", "enter"}
+SEATS = ("AA-TU", "AA-W1", "AA-BTG", "AA-W1-XD", "AA-W1-C1", "BB-W1")
+
+
+@pytest.fixture
+def db(cluster):
+    """The serving role in a transaction that is never committed."""
+    connection = psycopg2.connect(cluster.dsn("tiendo_service"))
+    yield connection
+    connection.rollback()
+    connection.close()
+
+
+def rows(db, sql, parameters=None):
+    with db.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchall() if cursor.description else cursor.rowcount
+
+
+def attempt(db, sql, parameters=None):
+    """(rows or row count, None) or (None, SQLSTATE); the transaction goes on."""
+    rows(db, "SAVEPOINT here")
+    try:
+        return rows(db, sql, parameters), None
+    except psycopg2.Error as error:
+        rows(db, "ROLLBACK TO here")
+        return None, error.pgcode
+
+
+@pytest.fixture(scope="module")
+def relations(world, cluster):
+    """{table or view: [columns that the serving role may read]}"""
+    found = cluster.query("""SELECT c.relname, coalesce(array_agg(a.attname::text ORDER BY a.attnum) FILTER (
+            WHERE has_column_privilege('tiendo_service', c.oid, a.attnum, 'SELECT')), '{}')
+        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        WHERE c.relnamespace = 'tiendo'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') GROUP BY 1 ORDER BY 1""")
+    return dict(found)
+
+
+@pytest.fixture(scope="module")
+def tree(world, cluster):
+    """{code: scope_key} of every unit."""
+    return dict(cluster.query("SELECT code, scope_key FROM organization"))
+
+
+def under(tree, *codes):
+    keys = tuple(tree[code] for code in codes)
+    return {key for key in tree.values() if key.startswith(keys)}
+
+
+def scope(tree, seat):
+    """The keys that a seat sees: its subtree and the areas of its mandates."""
+    return under(tree, seat, *{"AA-BTG": ["AA-TU"], "AA-W1-XD": ["AA-W1"]}.get(seat, []))
+
+
+@pytest.fixture
+def enter(world, cluster, db):
+    """Enters as the role seated in the unit, with a permission."""
+    def go(seat, role, permission="me:read"):
+        world.at(seat, role)
+        grant, session, account = cluster.query("""SELECT g.id, s.id, a.id FROM access_grant g JOIN account a ON a.id = g.account_id
+            JOIN session s ON s.grant_id = g.id WHERE a.username = %s ORDER BY s.created_at DESC LIMIT 1""", [f"{seat}.{role}".lower()])[0]
+        kid = cluster.query("SELECT kid FROM signing_key WHERE signs_until IS NULL ORDER BY created_at DESC LIMIT 1")[0][0]
+        rows(db, "SELECT tiendo.enter(%s, %s, %s, %s)", [grant, session, kid, permission])
+        return grant, session, account
+    return go
+
+
+# ---- the role ------------------------------------------------------------------------------------------------
+def test_the_role_owns_nothing_and_bypasses_nothing(world, cluster):
+    assert cluster.query("""SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication FROM pg_roles
+        WHERE rolname = 'tiendo_service'""") == [(False,) * 5]
+    assert cluster.query("SELECT count(*) FROM pg_auth_members WHERE member = 'tiendo_service'::regrole") == [(0,)]
+    for catalogue, owner in (("pg_class", "relowner"), ("pg_proc", "proowner"), ("pg_namespace", "nspowner"), ("pg_type", "typowner"),
+                             ("pg_database", "datdba")):
+        assert cluster.query(f"SELECT count(*) FROM {catalogue} WHERE {owner} = 'tiendo_service'::regrole") == [(0,)], catalogue
+    assert cluster.query("""SELECT has_schema_privilege('tiendo_service', 'tiendo', 'CREATE'),
+        has_schema_privilege('tiendo_service', 'public', 'CREATE'), has_database_privilege('tiendo_service', 'tiendo', 'CREATE')""") == [(False,) * 3]
+
+
+def test_every_table_is_guarded_against_all(world, cluster):
+    """But lists of words that are the same for everybody, which nobody but the owner writes."""
+    open_ = cluster.query("""SELECT relname FROM pg_class WHERE relnamespace = 'tiendo'::regnamespace AND relkind IN ('r', 'p')
+        AND NOT (relrowsecurity AND relforcerowsecurity)""")
+    for table, in open_:
+        readable, written = cluster.query("""SELECT has_table_privilege('tiendo_service', %(t)s, 'SELECT'),
+            has_any_column_privilege('tiendo_service', %(t)s, 'INSERT, UPDATE') OR has_table_privilege('tiendo_service', %(t)s, 'DELETE, TRUNCATE')""",
+                                          {"t": f"tiendo.{table}"})[0]
+        assert not written, table
+        assert not readable or table in PUBLIC, table
+
+
+def test_nothing_is_for_the_public(world, cluster):
+    assert cluster.query("""SELECT p.oid::regprocedure::text FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+        WHERE p.pronamespace = 'tiendo'::regnamespace AND a.grantee = 0 AND p.proname NOT IN ('keyrange', 'keymultirange')
+        AND p.proname <> 'clock_now'""") == []
+
+
+def test_definer_functions_have_a_fixed_search_path(world, cluster):
+    loose = cluster.query("""SELECT proname FROM pg_proc WHERE pronamespace = 'tiendo'::regnamespace AND prosecdef
+        AND NOT coalesce(array_to_string(proconfig, ',') LIKE '%%search_path=%%', false)""")
+    assert loose in ([], [("enter",)])
+
+
+# ---- nobody entered ------------------------------------------------------------------------------------------
+def test_without_a_caller_every_table_is_empty(db, relations):
+    assert len(relations) > 20
+    for table, columns in relations.items():
+        if not columns:
+            assert attempt(db, f"SELECT count(*) FROM tiendo.{table}")[1] == "42501", table
+        elif table not in PUBLIC:
+            assert rows(db, f"SELECT {', '.join(columns)} FROM tiendo.{table} LIMIT 1") == [], table
+    assert {p for p, in rows(db, "SELECT DISTINCT programme_id FROM tiendo.period")} <= {None}, "a programme's phases are its own"
+
+
+def test_without_a_caller_no_function_gives_anything(db, cluster, world):
+    """Each function that reads the database, called with arguments that name what there is."""
+    ids = dict(cluster.query("SELECT code, id FROM organization"))
+    given = {"uuid": str(ids["AA-W1"]), "text": "AA-W1", "jsonb": "{}", "int4": 5, "int8": 5, "date": "2026-01-01", "uuid[]": [str(ids["AA-W1"])],
+             "_uuid": [str(ids["AA-W1"])], "_text": ["AA-W1"], "bytea": b"x", "bool": True, "numeric": 1, "code": "AA-W1"}
+    functions = cluster.query("""SELECT p.proname, p.oid::regprocedure::text, array(SELECT t.typname::text FROM unnest(p.proargtypes) WITH ORDINALITY u(o, n)
+            JOIN pg_type t ON t.oid = u.o ORDER BY u.n)
+        FROM pg_proc p WHERE p.pronamespace = 'tiendo'::regnamespace AND p.prokind = 'f' AND p.provolatile <> 'i'
+        AND has_function_privilege('tiendo_service', p.oid, 'EXECUTE') AND p.prorettype <> 'trigger'::regtype ORDER BY 1""")
+    marks = [code for code in ids if code != "AA-W1"] + [str(i) for i in ids.values() if i != ids["AA-W1"]] + ["Hòa Bình", "An Bình", "Bảo Lộc"]
+    called = 0
+    for name, signature, types in functions:
+        if name in BEFORE_ENTERING:
+            continue
+        values = [given.get(t) for t in types]
+        cast = [f"%s::{t[1:]}[]" if t.startswith("_") else f"%s::{t}" if t in given and t != "code" else f"%s::tiendo.{t}" for t in types]
+        found, _ = attempt(db, f"SELECT x::text FROM tiendo.{name}({', '.join(cast)}) x", values)
+        called += found is not None
+        for cell, in found or []:
+            assert not any(mark in (cell or "") for mark in marks), (signature, cell[:300])
+    assert called > 20
+
+
+def test_the_settings_do_not_outlive_the_transaction(db, enter):
+    enter("AA-TU", "viewer")
+    assert rows(db, "SELECT count(*) FROM tiendo.organization")[0][0] > 5
+    db.rollback()
+    assert rows(db, "SELECT count(*) FROM tiendo.organization") == [(0,)]
+
+
+@pytest.mark.parametrize("wrong", ["grant", "session", "key", "pair"])
+def test_entering_takes_what_belongs_together(world, db, cluster, enter, wrong):
+    grant, session, _ = enter("AA-W1", "viewer")
+    db.rollback()
+    kid = cluster.query("SELECT kid FROM signing_key LIMIT 1")[0][0]
+    world.at("AA-TU", "viewer")
+    other = cluster.query("SELECT g.id FROM access_grant g JOIN organization o ON o.id = g.organization_id WHERE o.code = 'AA-TU' LIMIT 1")[0][0]
+    arguments = {"grant": [str(uuid.uuid4()), session, kid], "session": [grant, str(uuid.uuid4()), kid], "key": [grant, session, "no-such"],
+                 "pair": [other, session, kid]}[wrong]
+    assert attempt(db, "SELECT tiendo.enter(%s, %s, %s, 'me:read')", arguments) == (None, "TD401")
+    assert rows(db, "SELECT count(*) FROM tiendo.organization") == [(0,)]
+
+
+# ---- entered -------------------------------------------------------------------------------------------------
+def definition(tree, seat):
+    """Definitions hold downwards: a seat sees also those of the units above it."""
+    return scope(tree, seat) | {key for key in tree.values() if tree[seat].startswith(key)}
+
+
+@pytest.mark.parametrize("seat", SEATS)
+@pytest.mark.parametrize("role", ROLES)
+def test_entered_every_table_shows_the_scope_alone(world, db, enter, relations, tree, cluster, seat, role):
+    _, _, account = enter(seat, role)
+    seen, covers = scope(tree, seat), definition(tree, seat)
+    for table, columns in relations.items():
+        if "scope_key" not in columns:
+            continue
+        keys = {key for key, in rows(db, f"SELECT DISTINCT scope_key FROM tiendo.{table}")}
+        all_keys = {key for key, in cluster.query(f"SELECT DISTINCT scope_key FROM {table}")}
+        if table in ("programme", "programme_pillar", "indicator", "assignment", "target"):
+            assert keys <= covers, (table, keys - covers)
+        elif table in ("account", "client", "access_grant") and role != "administrator":
+            assert not keys, table
+        else:
+            assert keys <= seen, (table, keys - seen)
+        if table == "organization":
+            assert keys == all_keys & seen
+    if "organization_closure" in relations and relations["organization_closure"]:
+        mine = {i for i, in rows(db, "SELECT id FROM tiendo.organization")}
+        columns = [c for c in relations["organization_closure"] if c.endswith("_id")]
+        assert all({v for v in row} & mine for row in rows(db, f"SELECT {', '.join(columns)} FROM tiendo.organization_closure"))
+
+
+def test_tables_without_a_key_are_closed_or_ones_own(world, db, enter, relations):
+    enter("AA-TU", "administrator")
+    for table, columns in relations.items():
+        if columns and "scope_key" not in columns and table not in PUBLIC:
+            assert table in ("idempotency", "organization_closure"), f"what guards {table}?"
+
+
+@pytest.mark.parametrize("column,table", [("password_hash", "account"), ("secret_hash", "client"), ("private_sealed", "signing_key"),
+                                          ("token_hash", "refresh_token"), ("id", "session"), ("key", "login_throttle"), ("hash", "seal_state")])
+def test_secrets_cannot_be_read(db, enter, column, table):
+    for role in ("administrator", "inspector"):
+        enter("AA-TU", role)
+        assert attempt(db, f"SELECT {column} FROM tiendo.{table}") == (None, "42501")
+        assert attempt(db, f"SELECT * FROM tiendo.{table}") == (None, "42501")
+        db.rollback()
+
+
+def test_idempotency_rows_are_their_callers_own(world, db, enter, cluster):
+    from harness import samples
+    for who in ("AA-TU", "AA-W1"):
+        world.must(world.at(who, "manager").post("/v1/organizations", samples.body("organization_create", "AA-W1"),
+                                                 [("Idempotency-Key", samples.fresh("rls"))]))
+    assert cluster.query("SELECT count(DISTINCT caller) > 1 FROM idempotency") == [(True,)]
+    for seat in ("AA-TU", "AA-W1"):
+        _, _, account = enter(seat, "manager")
+        assert {str(c) for c, in rows(db, "SELECT DISTINCT caller FROM tiendo.idempotency")} == {str(account)}
+        found, state = attempt(db, "UPDATE tiendo.idempotency SET body = 'x'")
+        assert state == "42501"
+        assert attempt(db, """INSERT INTO tiendo.idempotency (caller, key, fingerprint, status) VALUES (%s, 'k', 'f', 200)""",
+                       [str(uuid.uuid4())])[1] == "42501"
+        db.rollback()
+
+
+# ---- writing -------------------------------------------------------------------------------------------------
+PERMISSIONS = ("organizations:write", "programmes:write", "indicators:write", "values:write", "accounts:write", "clients:write", "grants:write",
+               "mandates:write")
+
+
+@pytest.mark.parametrize("seat,role", [("AA-W1", role) for role in ROLES] + [("AA-W1-XD", "manager"), ("AA-BTG", "manager"), ("BB-W1", "manager")])
+def test_updates_and_deletions_stay_where_one_may_write(world, db, enter, relations, tree, cluster, seat, role):
+    """Every column and table that the role may change at all, under every permission the role has: rows of the area it writes to, and no others."""
+    area = under(tree, seat) | (scope(tree, seat) if seat in ("AA-W1-XD", "AA-BTG") else set())
+    for permission in PERMISSIONS:
+        try:
+            enter(seat, role, permission)
+        except psycopg2.Error as error:
+            assert error.pgcode == "TD403"
+            db.rollback()
+            continue
+        for table, columns in relations.items():
+            if "scope_key" not in columns:
+                continue
+            changeable = [c for c in columns if cluster.query("SELECT has_column_privilege('tiendo_service', %s, %s, 'UPDATE')",
+                                                              [f"tiendo.{table}", c])[0][0]]
+            for sql in [f"UPDATE tiendo.{table} SET {c} = {c} RETURNING scope_key" for c in changeable[:2]] + [f"DELETE FROM tiendo.{table} RETURNING scope_key"]:
+                touched, state = attempt(db, sql)
+                assert state in (None, "42501", "23503", "23514", "23505", "P0001", "TD401", "TD403", "TD409", "TD422"), (sql, state)
+                assert {key for key, in touched or []} <= area, (sql, permission)
+        db.rollback()
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("elsewhere", ["AA-TU", "AA-W2", "BB-W1"])
+def test_rows_of_elsewhere_cannot_be_inserted(world, db, enter, relations, tree, cluster, role, elsewhere):
+    """A row that is there already, copied under a new id, its unit named outright."""
+    unit = cluster.query("SELECT id FROM organization WHERE code = %s", [elsewhere])[0][0]
+    for permission in PERMISSIONS:
+        try:
+            enter("AA-W1", role, permission)
+        except psycopg2.Error:
+            db.rollback()
+            continue
+        for table in relations:
+            insertable = [c for c, in cluster.query("""SELECT a.attname FROM pg_attribute a WHERE a.attrelid = %s::regclass AND a.attnum > 0
+                AND NOT a.attisdropped AND a.attidentity = '' AND a.attgenerated = '' AND has_column_privilege('tiendo_service', a.attrelid, a.attnum, 'INSERT')""",
+                                                     [f"tiendo.{table}"])]
+            if "scope_key" not in insertable:
+                continue
+            found = cluster.query(f"SELECT {', '.join(c + '::text' for c in insertable)} FROM {table} WHERE scope_key = %s LIMIT 1", [tree[elsewhere]])
+            if not found:
+                continue
+            values = dict(zip(insertable, found[0]))
+            values.update({"id": str(uuid.uuid4())} if "id" in values else {})
+            values.update({"organization_id": str(unit)} if "organization_id" in values else {})
+            before = cluster.query(f"SELECT count(*) FROM {table}")
+            _, state = attempt(db, f"INSERT INTO tiendo.{table} ({', '.join(values)}) VALUES ({', '.join(['%s'] * len(values))})",
+                               list(values.values()))
+            assert state is not None, f"{role} of AA-W1 inserted into {table} for {elsewhere} under {permission}"
+            assert cluster.query(f"SELECT count(*) FROM {table}") == before
+        db.rollback()
+
+
+def test_the_journal_is_appended_to_and_by_oneself(world, db, enter, tree):
+    enter("AA-W1", "manager", "organizations:write")
+    for sql in ("UPDATE tiendo.journal SET action = 'x'", "DELETE FROM tiendo.journal", "DELETE FROM tiendo.journal_seal",
+                "UPDATE tiendo.seal_state SET position = 0", "TRUNCATE tiendo.journal", "UPDATE tiendo.value_revision SET note = 'x'",
+                "DELETE FROM tiendo.value_revision"):
+        assert attempt(db, sql)[1] == "42501", sql
+    row = "INSERT INTO tiendo.journal (account_id, grant_id, session_id, action, resource_type, resource_id, version, scope_key) VALUES ({}, tiendo.me_grant(), " \
+          "tiendo.me_session(), 'x', 'x', gen_random_uuid(), 1, %s)"
+    assert attempt(db, row.format("gen_random_uuid()"), [tree["AA-W1"]])[1] == "42501", "as somebody else"
+    assert attempt(db, row.format("tiendo.me_account()"), [tree["AA-W2"]])[1] == "42501", "about another's unit"
+    assert attempt(db, row.format("tiendo.me_account()"), [tree["AA-W1"]])[1] is None
