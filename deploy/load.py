@@ -2,6 +2,7 @@
 """Loads the two programmes through the API, as any client would.
 
   load.py secrets --state DIR --base-url URL   makes credentials.json with the first administrators' passwords
+  load.py roots                                what to bootstrap, tab-separated
   load.py load --state DIR                     creates whatever is missing; safe to repeat, and after an interruption
 
 Standard library only.
@@ -56,7 +57,7 @@ class Loader:
     def __init__(self, credentials):
         self.credentials = credentials
         self.service = Service(credentials.data["base_url"])
-        self.files = [programme.read("programme-dong-nai.json"), programme.read("programme-hue.json")]
+        self.files = programme.files()
         self.administrators = {unit: self.person(username) for username, unit in programme.FIRST_ADMINISTRATORS}
 
     def person(self, username):
@@ -163,12 +164,17 @@ def same_mandate(body, item):
 def main():
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("roots")
     for name in ("secrets", "load"):
         command = commands.add_parser(name)
         command.add_argument("--state", required=True)
         if name == "secrets":
             command.add_argument("--base-url", required=True)
     options = parser.parse_args()
+    if options.command == "roots":
+        for file in programme.files():
+            print("\t".join(programme.bootstrapped(file)))
+        return
     credentials = Credentials(options.state)
     if options.command == "secrets":
         if credentials.data["base_url"] != options.base_url:

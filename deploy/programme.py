@@ -1,6 +1,7 @@
 """What the data files say, as the bodies of requests: pure functions, no network."""
 import csv
 import json
+from datetime import date, timedelta
 from pathlib import Path
 
 DATA = Path(__file__).with_name("data")
@@ -17,6 +18,10 @@ INSTITUTION_NAMES = (
 
 def read(name):
     return json.loads((DATA / name).read_text(encoding="utf-8"))
+
+
+def files():
+    return [read("programme-dong-nai.json"), read("programme-hue.json")]
 
 
 def wards():
@@ -69,6 +74,18 @@ def organizations(file):
         yield "Committees of wards and communes", [committee(code, name) for code, _, name in units]
         yield "Boards and grassroots organisations", [body for unit in units for body in below_committee(*unit)]
         yield "Cells", [body for unit in units for body in cells(*unit)]
+
+
+def bootstrapped(file):
+    """What bootstrapping is told of a root: code, name and kind of today, its first administrator, and before the last
+    renaming name, kind and last day, or nothing."""
+    unit = next(unit for unit in file["organizations"] if not unit["parent"])
+    administrator = next(username for username, code in FIRST_ADMINISTRATORS if code == unit["code"])
+    now, before = unit, ("", "", "")
+    for renamed in unit.get("renamed", ()):
+        last_day = date.fromisoformat(renamed["on"]) - timedelta(days=1)
+        before, now = (now["name"], now["kind"], last_day.isoformat()), renamed
+    return (unit["code"], now["name"], now["kind"], administrator, *before)
 
 
 def root(file):
