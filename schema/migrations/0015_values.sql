@@ -146,19 +146,21 @@ END $$;
 CREATE TRIGGER value_inserted AFTER INSERT ON value REFERENCING NEW TABLE AS made
   FOR EACH STATEMENT EXECUTE FUNCTION value_inserted();
 
+-- A change of assignments turns counted alone and is no revision of the value: it says so in tiendo.recount.
 CREATE FUNCTION value_updated() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
 BEGIN
-  INSERT INTO value_revision
-  SELECT n.id, n.version, n.updated_at, n.indicator_id, n.period_id, n.programme_id, n.scope_key, n.category, n.organization_code,
-    n.period_code, n.state, n.done, n.done_on, n.numerator,
-    n.denominator, n.number, n.note, n.evidence_url, n.source, n.reason, n.on_behalf, n.entered_by, n.seat_id, n.account_id,
-    n.client_id, n.grant_id, n.session_id
-  FROM now_is n JOIN was o USING (id) WHERE n.version <> o.version;
-  INSERT INTO journal (account_id, client_id, grant_id, session_id, action, resource_type, resource_id, version, scope_key,
-    programme_id, request_id)
-  SELECT n.account_id, n.client_id, n.grant_id, n.session_id, 'update', 'value', n.id, n.version, n.scope_key, n.programme_id,
-    (SELECT nullif(current_setting('tiendo.request', true), ''))
-  FROM now_is n JOIN was o USING (id) WHERE n.version <> o.version;
+  IF current_setting('tiendo.recount', true) IS DISTINCT FROM 'on' THEN
+    INSERT INTO value_revision
+    SELECT id, version, updated_at, indicator_id, period_id, programme_id, scope_key, category, organization_code, period_code, state, done,
+      done_on, numerator, denominator, number, note, evidence_url, source, reason, on_behalf, entered_by, seat_id, account_id, client_id,
+      grant_id, session_id
+    FROM now_is;
+    INSERT INTO journal (account_id, client_id, grant_id, session_id, action, resource_type, resource_id, version, scope_key,
+      programme_id, request_id)
+    SELECT account_id, client_id, grant_id, session_id, 'update', 'value', id, version, scope_key, programme_id,
+      (SELECT nullif(current_setting('tiendo.request', true), ''))
+    FROM now_is;
+  END IF;
   INSERT INTO rollup_delta
   SELECT indicator_id, period_id, left(scope_key, -6), category, programme_id,
     coalesce(sum(sign) FILTER (WHERE state = 'reported'), 0), coalesce(sum(sign) FILTER (WHERE state = 'not_applicable'), 0),

@@ -33,109 +33,116 @@ BEGIN
   END IF;
 END $$;
 
--- Every fault of a value's body, for its indicator and period.
-CREATE FUNCTION value_body_faults(i indicator, ends_on date, b jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
-DECLARE
-  s text := coalesce(b ->> 'state', 'reported');
-  faults jsonb;
+-- Every fault of a value that is entered.
+CREATE FUNCTION value_put_faults(i indicator, period_fault text, category text, assigned boolean, ends_on date, b jsonb) RETURNS jsonb[]
+  LANGUAGE plpgsql STABLE AS $$
+DECLARE s text := coalesce(b ->> 'state', 'reported');
 BEGIN
-  SELECT jsonb_agg(value_fault(f.pointer, f.code)) INTO faults FROM (VALUES
-    ('#/state', state_fault(s)),
-    ('#/numerator', numerator_fault(i.kind, s, b ->> 'numerator')),
-    ('#/denominator', denominator_fault(i.kind, s, b ->> 'numerator', b ->> 'denominator')),
-    ('#/number', number_fault(i.kind, s, b ->> 'number')),
-    ('#/done_on', done_fault(i.kind, s, b ->> 'done', b ->> 'done_on', ends_on, today())),
-    ('#/evidence_url', evidence_fault(b ->> 'evidence_url')),
-    ('#/source', source_fault(i.source_required, s, b ->> 'source'))) f(pointer, code)
-  WHERE f.code IS NOT NULL;
-  RETURN faults;
+  RETURN ARRAY[value_fault('period', period_fault), value_fault('category', category_fault(i.categories, category)),
+    CASE WHEN NOT assigned THEN value_fault('organization', 'not_assigned') END, value_fault('#/state', state_fault(s)),
+    value_fault('#/numerator', numerator_fault(i.kind, s, b ->> 'numerator')),
+    value_fault('#/denominator', denominator_fault(i.kind, s, b ->> 'numerator', b ->> 'denominator')),
+    value_fault('#/number', number_fault(i.kind, s, b ->> 'number')),
+    value_fault('#/done_on', done_fault(i.kind, s, b ->> 'done', b ->> 'done_on', ends_on, today())),
+    value_fault('#/evidence_url', evidence_fault(b ->> 'evidence_url')),
+    value_fault('#/source', source_fault(i.source_required, s, b ->> 'source'))];
 END $$;
 
 -- The value a path names, or none.
 CREATE FUNCTION value_at(i_ref text, o_ref text, p_ref text, p_category text) RETURNS SETOF value LANGUAGE plpgsql STABLE ROWS 1 AS $$
+DECLARE
+  i uuid := indicator_id(i_ref);
+  p uuid := period_id(p_ref);
+  key text := key_of(o_ref);
 BEGIN
   RETURN QUERY SELECT v.* FROM value v
-    WHERE v.indicator_id = indicator_id(i_ref) AND v.period_id = period_id(p_ref) AND v.scope_key = key_of(o_ref)
-      AND v.category = coalesce(p_category, '');
+    WHERE v.indicator_id = i AND v.period_id = p AND v.scope_key = key AND v.category = coalesce(p_category, '');
 END $$;
 
 CREATE FUNCTION value_put(i_ref text, o_ref text, p_ref text, p_category text, body jsonb, if_match text, if_none_match text,
     new_id uuid, request_id text)
   RETURNS TABLE (status int, version text, location text, body_out text) LANGUAGE plpgsql AS $$
 DECLARE
+  -- scalars where they will do: the type of a record is looked up anew at every call
   i indicator;
-  o record;
-  p record;
-  a record;
   v value;
+  o_id uuid; o_code text; key text;
+  p_id uuid; p_code text; p_kind text; p_programme uuid; p_start date; p_end date;
+  a_mode text; a_entered_by text; a_source text; a_client uuid; a_counted boolean;
+  root uuid := me_root();
+  seat uuid := me_seat();
+  seat_code text;
   cat text := coalesce(p_category, '');
-  direct boolean;
+  s text := coalesce(body ->> 'state', 'reported');
+  n_done_on text := body ->> 'done_on'; n_num text := body ->> 'numerator'; n_den text := body ->> 'denominator'; n_number text := body ->> 'number';
+  n_note text := body ->> 'note'; n_evidence text := body ->> 'evidence_url'; n_source text := body ->> 'source';
+  n_done boolean;
   refusal text;
-  faults jsonb;
 BEGIN
-  SELECT * INTO i FROM indicator x WHERE x.id = (SELECT indicator_id(i_ref));
-  SELECT x.id, x.code, x.scope_key INTO o FROM organization x WHERE x.id = (SELECT organization_id(o_ref));
-  SELECT x.id, x.code, x.kind, x.programme_id, x.starts_on, x.ends_on INTO p FROM period x WHERE x.id = (SELECT period_id(p_ref));
-  IF i.id IS NULL OR o.id IS NULL OR p.id IS NULL THEN PERFORM fail(404, 'not_found'); END IF;
+  SELECT * INTO i FROM indicator x WHERE x.root_id = root AND x.code = i_ref;
+  IF NOT FOUND THEN SELECT * INTO i FROM indicator x WHERE x.id = (SELECT indicator_id(i_ref)); END IF;
+  SELECT x.id, x.code, x.scope_key INTO o_id, o_code, key FROM organization x WHERE x.root_id = root AND x.code = o_ref;
+  IF NOT FOUND THEN SELECT x.id, x.code, x.scope_key INTO o_id, o_code, key FROM organization x WHERE x.id = (SELECT organization_id(o_ref)); END IF;
+  SELECT x.id, x.code, x.kind, x.programme_id, x.starts_on, x.ends_on INTO p_id, p_code, p_kind, p_programme, p_start, p_end
+  FROM period x WHERE x.id = (SELECT period_id(p_ref));
+  IF i.id IS NULL OR o_id IS NULL OR p_id IS NULL THEN PERFORM fail(404, 'not_found'); END IF;
   PERFORM pg_advisory_xact_lock_shared(assignment_lock(i.id)), set_config('tiendo.request', request_id, true);
 
-  SELECT * INTO a FROM assignment_of(i.id, o.scope_key, p.ends_on);
-  direct := may_write(i.programme_id, o.scope_key);
-  IF NOT direct AND NOT (a.entered_by IS NOT DISTINCT FROM 'superior' AND o.scope_key <@ behalf_scope()) THEN
-    PERFORM fail(403, 'forbidden', NULL, format('You do not enter %s for %s.', i.code, o.code));
+  SELECT x.mode, x.entered_by, x.source, x.client_id, x.counted INTO a_mode, a_entered_by, a_source, a_client, a_counted
+  FROM assignment_of(i.id, key, p_end) x;
+  IF NOT may_write(i.programme_id, key) AND NOT (a_entered_by IS NOT DISTINCT FROM 'superior' AND key <@ behalf_scope()) THEN
+    PERFORM fail(403, 'forbidden', NULL, format('You do not enter %s for %s.', i.code, o_code));
   END IF;
-  refusal := source_refusal(a.source, a.client_id, me_client());
+  refusal := source_refusal(a_source, a_client, me_client());
   IF refusal IS NOT NULL THEN
     PERFORM fail(403, refusal, jsonb_build_array(value_fault('indicator', refusal)), value_fault_text(refusal));
   END IF;
+  refusal := period_fault(i.frequency, i.programme_id, p_kind, p_programme, p_start, today());
+  IF a_mode IS NULL OR coalesce(refusal, category_fault(i.categories, cat), state_fault(s), numerator_fault(i.kind, s, n_num),
+      denominator_fault(i.kind, s, n_num, n_den), number_fault(i.kind, s, n_number),
+      done_fault(i.kind, s, body ->> 'done', n_done_on, p_end, today()), evidence_fault(n_evidence),
+      source_fault(i.source_required, s, n_source)) IS NOT NULL THEN
+    PERFORM refuse(VARIADIC value_put_faults(i, refusal, cat, a_mode IS NOT NULL, p_end, body));
+  END IF;
+  n_done := CASE WHEN n_done_on IS NOT NULL THEN true ELSE (body ->> 'done')::boolean END;
 
-  PERFORM refuse(VARIADIC ARRAY[
-    value_fault('period', period_fault(i.frequency, i.programme_id, p.kind, p.programme_id, p.starts_on, today())),
-    value_fault('category', category_fault(i.categories, cat)),
-    CASE WHEN a.mode IS NULL THEN value_fault('organization', 'not_assigned') END]
-    || ARRAY(SELECT jsonb_array_elements(value_body_faults(i, p.ends_on, body))));
-
-  SELECT * INTO v FROM value x
-  WHERE x.indicator_id = i.id AND x.period_id = p.id AND x.scope_key = o.scope_key AND x.category = cat;
+  SELECT * INTO v FROM value x WHERE x.indicator_id = i.id AND x.period_id = p_id AND x.scope_key = key AND x.category = cat;
   IF NOT FOUND THEN
     IF if_match IS NOT NULL THEN PERFORM fail(412, 'version_conflict'); END IF;
     IF if_none_match IS NULL THEN PERFORM fail(428, 'precondition_required'); END IF;
+    SELECT x.code INTO seat_code FROM organization x WHERE x.id = seat;
     INSERT INTO value (id, indicator_id, organization_id, period_id, programme_id, scope_key, category, indicator_code,
       organization_code, period_code, state, counted, done, done_on, numerator, denominator, number, note, evidence_url, source,
       reason, on_behalf, entered_by, seat_id, account_id, client_id, grant_id, session_id)
-    VALUES (new_id, i.id, o.id, p.id, i.programme_id, o.scope_key, cat, i.code, o.code, p.code, coalesce(body ->> 'state', 'reported'),
-      a.counted, CASE WHEN body ->> 'done_on' IS NOT NULL THEN true ELSE (body ->> 'done')::boolean END, (body ->> 'done_on')::date,
-      trim_scale((body ->> 'numerator')::numeric), trim_scale((body ->> 'denominator')::numeric),
-      trim_scale((body ->> 'number')::numeric), body ->> 'note', body ->> 'evidence_url', body ->> 'source', body ->> 'reason',
-      o.id <> me_seat(), (SELECT x.code FROM organization x WHERE x.id = (SELECT me_seat())), me_seat(), me_account(), me_client(),
-      me_grant(), me_session())
+    VALUES (new_id, i.id, o_id, p_id, i.programme_id, key, cat, i.code, o_code, p_code, s, a_counted, n_done, n_done_on::date,
+      trim_scale(n_num::numeric), trim_scale(n_den::numeric), trim_scale(n_number::numeric), n_note, n_evidence, n_source,
+      body ->> 'reason', o_id <> seat, seat_code, seat, me_account(), me_client(), me_grant(), me_session())
     ON CONFLICT (indicator_id, period_id, scope_key, category) DO NOTHING
     RETURNING * INTO v;
     IF NOT FOUND THEN PERFORM fail(412, 'version_conflict'); END IF;
-    RETURN QUERY SELECT 201, v.version::text, '/v1/values/' || i.code || '/' || o.code || '/' || p.code
-      || CASE WHEN cat <> '' THEN '?category=' || url_encode(cat) ELSE '' END, value_json(v);
+    status := 201; version := v.version;
+    location := '/v1/values/' || i.code || '/' || o_code || '/' || p_code || CASE WHEN cat <> '' THEN '?category=' || url_encode(cat) ELSE '' END;
+    body_out := value_json(v);
+    RETURN NEXT;
     RETURN;
   END IF;
   IF if_none_match IS NOT NULL THEN PERFORM fail(412, 'version_conflict'); END IF;
   IF if_match IS NULL THEN PERFORM fail(428, 'precondition_required'); END IF;
   IF if_match <> '*' AND if_match <> v.version::text THEN PERFORM fail(412, 'version_conflict'); END IF;
   IF (v.state, v.done_on, v.done, v.numerator, v.denominator, v.number, v.note, v.evidence_url, v.source) IS DISTINCT FROM
-      (coalesce(body ->> 'state', 'reported'), (body ->> 'done_on')::date,
-       CASE WHEN body ->> 'done_on' IS NOT NULL THEN true ELSE (body ->> 'done')::boolean END, (body ->> 'numerator')::numeric,
-       (body ->> 'denominator')::numeric, (body ->> 'number')::numeric, body ->> 'note', body ->> 'evidence_url', body ->> 'source') THEN
-    UPDATE value x SET state = coalesce(body ->> 'state', 'reported'), counted = a.counted,
-      done = CASE WHEN body ->> 'done_on' IS NOT NULL THEN true ELSE (body ->> 'done')::boolean END,
-      done_on = (body ->> 'done_on')::date, numerator = trim_scale((body ->> 'numerator')::numeric),
-      denominator = trim_scale((body ->> 'denominator')::numeric), number = trim_scale((body ->> 'number')::numeric),
-      note = body ->> 'note', evidence_url = body ->> 'evidence_url', source = body ->> 'source', reason = body ->> 'reason',
-      on_behalf = o.id <> me_seat(), entered_by = (SELECT y.code FROM organization y WHERE y.id = (SELECT me_seat())),
-      seat_id = me_seat(), account_id = me_account(), client_id = me_client(), grant_id = me_grant(), session_id = me_session(),
+      (s, n_done_on::date, n_done, n_num::numeric, n_den::numeric, n_number::numeric, n_note, n_evidence, n_source) THEN
+    SELECT x.code INTO seat_code FROM organization x WHERE x.id = seat;
+    UPDATE value x SET state = s, counted = a_counted, done = n_done, done_on = n_done_on::date, numerator = trim_scale(n_num::numeric),
+      denominator = trim_scale(n_den::numeric), number = trim_scale(n_number::numeric), note = n_note, evidence_url = n_evidence,
+      source = n_source, reason = body ->> 'reason', on_behalf = o_id <> seat, entered_by = seat_code, seat_id = seat,
+      account_id = me_account(), client_id = me_client(), grant_id = me_grant(), session_id = me_session(),
       version = x.version + 1, updated_at = clock_now()
     WHERE x.id = v.id AND x.version = v.version
     RETURNING * INTO v;
     IF NOT FOUND THEN PERFORM fail(412, 'version_conflict'); END IF;
   END IF;
-  RETURN QUERY SELECT 200, v.version::text, NULL::text, value_json(v);
+  status := 200; version := v.version; body_out := value_json(v);
+  RETURN NEXT;
 END $$;
 
 -- Filters that take several references.
@@ -149,6 +156,6 @@ BEGIN
 END $$;
 
 GRANT EXECUTE ON FUNCTION percent(numeric, numeric), value_json(value), url_encode(text), assignment_of(uuid, text, date),
-  value_body_faults(indicator, date, jsonb), value_at(text, text, text, text),
+  value_put_faults(indicator, text, text, boolean, date, jsonb), value_at(text, text, text, text),
   value_put(text, text, text, text, jsonb, text, text, uuid, text), filter_indicators(text[], text), filter_periods(text[], text)
   TO tiendo_service;
