@@ -148,7 +148,7 @@ BEGIN
     GROUP BY 1, 2, 3, 4
   ), shown AS (
     -- 1: the aggregate, 2: the unit's own value, 0: none, because there are several and they do not add up
-    SELECT s.*, CASE WHEN s.before THEN CASE WHEN l.aggregation <> 'none' AND s.reported > 0 THEN 1 ELSE 2 END
+    SELECT s.*, l.aggregation, CASE WHEN s.before THEN CASE WHEN l.aggregation <> 'none' AND s.reported > 0 THEN 1 ELSE 2 END
         WHEN s.expected = 0 AND s.own_reported + s.own_na > 0 THEN 2
         WHEN l.aggregation <> 'none' THEN 1
         WHEN s.own_expected > 0 THEN 2
@@ -164,10 +164,10 @@ BEGIN
       CASE s.which WHEN 2 THEN s.own_numerator WHEN 1 THEN s.numerator END AS numerator,
       CASE s.which WHEN 2 THEN s.own_denominator WHEN 1 THEN s.denominator END AS denominator,
       CASE WHEN s.which = 2 THEN s.own_number WHEN s.which = 0 OR s.reported = 0 THEN NULL
-        ELSE CASE l.aggregation WHEN 'min' THEN s.least WHEN 'max' THEN s.most WHEN 'last' THEN s.latest
+        ELSE CASE s.aggregation WHEN 'min' THEN s.least WHEN 'max' THEN s.most WHEN 'last' THEN s.latest
           WHEN 'average' THEN s.number / s.reported ELSE s.number END END AS number,
       s.own_reported, s.own_done, s.own_numerator, s.own_denominator, s.own_number
-    FROM shown s JOIN play l ON l.id = s.indicator_id
+    FROM shown s
   ), timed AS (
     SELECT f.indicator_id, f.key, bool_or(f.aimed) AS aimed, sum(f.expected) FILTER (WHERE NOT f.before) AS expected,
       sum(f.reported) FILTER (WHERE NOT f.before) AS reported, sum(f.not_applicable) FILTER (WHERE NOT f.before) AS not_applicable,
