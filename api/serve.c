@@ -1,6 +1,7 @@
 /* tiendo serve: listeners up, wait for a signal, drain, down. */
 #include <errno.h>
 #include <malloc.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,6 +122,18 @@ static void tame_memory(void)
     mallopt(M_TRIM_THRESHOLD, 128 * 1024);
 }
 
+/*
+ * Threads woken by an answer do not push aside the database's processes on the same cores, so that answers are read several
+ * at a time (measured with shared calls: a third more requests). Needs no privilege; where it is refused, all works as well.
+ */
+static void wake_politely(void)
+{
+    const struct sched_param none = { 0 };
+
+    if (sched_setscheduler(0, SCHED_BATCH, &none) < 0)
+        log_info("sched_batch_refused", "error=%s", strerrordesc_np(errno));
+}
+
 int command_serve(const struct config *config, int argc, char **argv)
 {
     struct service *service = NULL;
@@ -133,6 +146,7 @@ int command_serve(const struct config *config, int argc, char **argv)
         return 2;
     }
     tame_memory();
+    wake_politely();
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
