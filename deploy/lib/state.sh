@@ -17,12 +17,13 @@ state_default() {
   fi
 }
 
-# state_users: who runs the cluster and who the service: never root.
+# state_users DIR: who runs the cluster and who the service: never root; whoever made the cluster, where there is one.
 state_users() {
-  if is_root; then
-    CLUSTER_USER=postgres SERVICE_USER=tiendo
-  else
-    CLUSTER_USER=$(id -un) SERVICE_USER=$(id -un)
+  CLUSTER_USER=$(id -un) SERVICE_USER=$(id -un)
+  if is_root; then CLUSTER_USER=postgres SERVICE_USER=tiendo; fi
+  if [ -d "$1/db" ] && [ "$(stat -c %U "$1/db")" != "$CLUSTER_USER" ]; then
+    is_root || die "$1 is $(stat -c %U "$1")'s; use sudo, or another directory with --state"
+    CLUSTER_USER=$(stat -c %U "$1/db") SERVICE_USER=$CLUSTER_USER
   fi
 }
 
