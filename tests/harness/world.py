@@ -19,6 +19,14 @@ CELL = "party_cell"
 ACCESS = namedtuple("ACCESS", "token refresh grant session_answer")
 
 
+def hold(cluster, sql):
+    """Another database session, in an open transaction that has run this; closing it lets go."""
+    connection = cluster.connect()
+    connection.autocommit = False
+    connection.cursor().execute(sql)
+    return connection
+
+
 class Caller:
     """Requests under one token; every answer is checked against the contract."""
 
