@@ -63,18 +63,22 @@ BEGIN
     ORDER BY t.indicator_id, g.key, length(t.scope_key) DESC, CASE WHEN coalesce(t.due_on, 'infinity') >= p.ends_on THEN t.due_on END,
       coalesce(t.due_on, 'infinity') < p.ends_on, t.due_on DESC
   ), pair AS MATERIALIZED (
-    SELECT l.id, q.id AS period_id, q.ends_on, false AS before, l.aggregation, l.figures
+    -- by_period: figures of the periods are not to be pooled
+    SELECT l.id, q.id AS period_id, q.ends_on, false AS before, l.aggregation, l.figures,
+      CASE WHEN l.time_aggregation IN ('min', 'max', 'average') AND cardinality(l.used) > 1 THEN q.id END AS by_period
     FROM play l, unnest(l.used) u JOIN period q ON q.id = u
     UNION ALL
     -- the period before, where only it can tell whether a figure is getting worse
-    SELECT l.id, q.id, q.ends_on, true, l.aggregation, l.figures
+    SELECT l.id, q.id, q.ends_on, true, l.aggregation, l.figures,
+      CASE WHEN l.time_aggregation IN ('min', 'max', 'average') AND cardinality(l.used) > 1 THEN f.id END
     FROM play l JOIN period f ON f.id = l.used[1] JOIN period q ON q.kind = f.kind AND q.ends_on = f.starts_on - 1
       AND q.programme_id IS NOT DISTINCT FROM f.programme_id
-    WHERE l.kind IN ('ratio', 'number') AND EXISTS (SELECT FROM aim a WHERE a.indicator_id = l.id AND a.b IS NULL AND a.comparator <> 'range'
-      AND (a.due_on IS NULL OR a.due_on > p.ends_on OR a.due_on >= on_day))
+    WHERE l.kind IN ('ratio', 'number') AND l.aggregation IN ('ratio_of_sums', 'sum', 'average', 'none')
+      AND EXISTS (SELECT FROM aim a WHERE a.indicator_id = l.id AND a.b IS NULL AND a.comparator <> 'range'
+        AND (a.due_on IS NULL OR a.due_on > p.ends_on OR a.due_on >= on_day))
   ), due AS MATERIALIZED (
     -- who is to report: all of a unit's subtree, and the unit itself
-    SELECT x.id, x.period_id, u.key, (x.figures * u.n)::int AS expected, (x.figures * u.own)::int AS own_expected
+    SELECT x.id, x.period_id, x.by_period, u.key, (x.figures * u.n)::int AS expected, (x.figures * u.own)::int AS own_expected
     FROM pair x, LATERAL (SELECT c.scope_key AS key, sum(CASE WHEN children AND c.scope_key = unit_key THEN c.own ELSE c.units END) AS n,
         sum(c.own) AS own
       FROM unnest(keys) k(key), LATERAL (SELECT * FROM assignment_count y WHERE y.indicator_id = x.id AND y.scope_key = k.key
@@ -88,7 +92,7 @@ BEGIN
     FROM pair x
   ), part AS (
     -- what is stored of all below
-    SELECT r.indicator_id, r.period_id, x.before, r.scope_key AS key, r.reported::int, r.not_applicable::int, r.done::int, r.numerator, r.denominator,
+    SELECT x.id, x.by_period, x.before, r.scope_key AS key, r.reported::int, r.not_applicable::int, r.done::int, r.numerator, r.denominator,
       r.number, NULL::numeric AS least, NULL::numeric AS most, NULL::numeric AS latest, 0 AS expected, 0 AS own_expected,
       0 AS own_reported, 0 AS own_na, 0 AS own_done, NULL::numeric AS own_numerator, NULL::numeric AS own_denominator,
       NULL::numeric AS own_number, false AS aimed
@@ -96,9 +100,9 @@ BEGIN
       AND y.scope_key = k.key OFFSET 0) r
     UNION ALL
     -- what is not yet folded into it
-    SELECT d.id, d.period_id, d.before, k, d.reported, d.not_applicable, d.done, d.numerator, d.denominator, d.number,
+    SELECT d.id, d.by_period, d.before, k, d.reported, d.not_applicable, d.done, d.numerator, d.denominator, d.number,
       NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, false
-    FROM (SELECT x.id, x.period_id, x.before, left(y.scope_key, cut) AS key, sum(y.reported)::int AS reported,
+    FROM (SELECT x.id, x.by_period, x.before, left(y.scope_key, cut) AS key, sum(y.reported)::int AS reported,
         sum(y.not_applicable)::int AS not_applicable, sum(y.done)::int AS done, sum(y.numerator) AS numerator,
         sum(y.denominator) AS denominator, sum(y.number) AS number
       FROM pair x, LATERAL (SELECT * FROM rollup_delta z WHERE z.indicator_id = x.id AND z.period_id = x.period_id
@@ -106,7 +110,7 @@ BEGIN
       GROUP BY 1, 2, 3, 4) d, unnest(CASE WHEN d.key = unit_key THEN ARRAY[unit_key] ELSE ARRAY[unit_key, d.key] END) k
     UNION ALL
     -- the units' own
-    SELECT v.indicator_id, v.period_id, x.before, v.scope_key, (v.counted AND v.state = 'reported')::int, (v.counted AND v.state <> 'reported')::int,
+    SELECT x.id, x.by_period, x.before, v.scope_key, (v.counted AND v.state = 'reported')::int, (v.counted AND v.state <> 'reported')::int,
       (v.counted AND v.done IS TRUE)::int, CASE WHEN v.counted THEN v.numerator END, CASE WHEN v.counted THEN v.denominator END,
       CASE WHEN v.counted THEN v.number END, NULL, NULL, NULL, 0, 0, (v.state = 'reported')::int, (v.state <> 'reported')::int,
       (v.done IS TRUE)::int, v.numerator, v.denominator, v.number, false
@@ -114,31 +118,31 @@ BEGIN
       AND y.scope_key = k.key OFFSET 0) v
     UNION ALL
     -- what is no sum: the least, the most and the latest of all values
-    SELECT e.id, e.period_id, e.before, e.key, 0, 0, 0, NULL, NULL, NULL, e.least, e.most, e.latest, 0, 0, 0, 0, 0, NULL, NULL, NULL, false
-    FROM (SELECT x.id, x.period_id, x.before, g.key, min(v.number) AS least, max(v.number) AS most,
+    SELECT e.id, e.by_period, false, e.key, 0, 0, 0, NULL, NULL, NULL, e.least, e.most, e.latest, 0, 0, 0, 0, 0, NULL, NULL, NULL, false
+    FROM (SELECT x.id, x.by_period, g.key, min(v.number) AS least, max(v.number) AS most,
         (array_agg(v.number ORDER BY v.updated_at DESC, v.id DESC))[1] AS latest
       FROM pair x, LATERAL (SELECT * FROM value y WHERE y.indicator_id = x.id AND y.period_id = x.period_id
           AND y.scope_key >= unit_key AND y.scope_key < unit_key || '~' AND y.counted AND y.number IS NOT NULL OFFSET 0) v,
         unnest(CASE WHEN length(v.scope_key) < cut OR NOT children THEN ARRAY[unit_key] ELSE ARRAY[unit_key, left(v.scope_key, cut)] END) g(key)
       WHERE x.aggregation IN ('min', 'max', 'last')
-      GROUP BY 1, 2, 3, 4) e
+      GROUP BY 1, 2, 3) e
     UNION ALL
     -- who is to report below, and in all; a row for the unit, whatever there is
-    SELECT d.id, d.period_id, false, d.key, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, d.expected, d.own_expected, 0, 0, 0, NULL, NULL, NULL, false
+    SELECT d.id, d.by_period, false, d.key, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, d.expected, d.own_expected, 0, 0, 0, NULL, NULL, NULL, false
     FROM due d WHERE d.key <> unit_key
     UNION ALL
-    SELECT x.id, x.period_id, false, unit_key, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, coalesce(sum(d.expected), 0)::int,
+    SELECT x.id, x.by_period, false, unit_key, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, coalesce(sum(d.expected), 0)::int,
       coalesce(sum(d.own_expected) FILTER (WHERE d.key = unit_key), 0)::int, 0, 0, 0, NULL, NULL, NULL, false
     FROM pair x LEFT JOIN due d ON d.id = x.id AND d.period_id = x.period_id
     WHERE NOT x.before
-    GROUP BY x.id, x.period_id
+    GROUP BY x.id, x.by_period, x.period_id
     UNION ALL
     -- who has a target of its own
-    SELECT x.id, x.period_id, false, a.key, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, true
+    SELECT x.id, x.by_period, false, a.key, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, true
     FROM pair x JOIN aim a ON a.indicator_id = x.id AND a.key <> unit_key
     WHERE NOT x.before
   ), summed AS (
-    SELECT s.indicator_id, s.period_id, s.before, s.key, sum(s.expected)::int AS expected, sum(s.reported)::int AS reported,
+    SELECT s.id AS indicator_id, s.by_period, s.before, s.key, sum(s.expected)::int AS expected, sum(s.reported)::int AS reported,
       sum(s.not_applicable)::int AS not_applicable, sum(s.done)::int AS done, sum(s.numerator) AS numerator,
       sum(s.denominator) AS denominator, sum(s.number) AS number, min(s.least) AS least, max(s.most) AS most, max(s.latest) AS latest,
       sum(s.own_expected)::int AS own_expected, sum(s.own_reported)::int AS own_reported, sum(s.own_na)::int AS own_na,
@@ -146,52 +150,52 @@ BEGIN
       sum(s.own_number) AS own_number, bool_or(s.aimed) AS aimed
     FROM part s
     GROUP BY 1, 2, 3, 4
-  ), shown AS (
-    -- 1: the aggregate, 2: the unit's own value, 0: none, because there are several and they do not add up
-    SELECT s.*, l.aggregation, CASE WHEN s.before THEN CASE WHEN l.aggregation <> 'none' AND s.reported > 0 THEN 1 ELSE 2 END
+  ), figured AS MATERIALIZED (
+    SELECT s.indicator_id, s.key, s.by_period, s.before, s.aimed,
+      CASE WHEN c.which = 2 THEN s.own_expected ELSE s.expected END AS expected,
+      CASE WHEN c.which = 2 THEN s.own_reported ELSE s.reported END AS reported,
+      CASE WHEN c.which = 2 THEN s.own_na ELSE s.not_applicable END AS not_applicable,
+      CASE c.which WHEN 2 THEN s.own_done WHEN 1 THEN s.done END AS done,
+      CASE c.which WHEN 2 THEN s.own_numerator WHEN 1 THEN s.numerator END AS numerator,
+      CASE c.which WHEN 2 THEN s.own_denominator WHEN 1 THEN s.denominator END AS denominator,
+      CASE WHEN c.which = 2 THEN s.own_number WHEN c.which = 0 OR s.reported = 0 THEN NULL
+        ELSE CASE l.aggregation WHEN 'min' THEN s.least WHEN 'max' THEN s.most WHEN 'last' THEN s.latest
+          WHEN 'average' THEN s.number / s.reported ELSE s.number END END AS number,
+      s.own_reported, s.own_done, s.own_numerator, s.own_denominator, s.own_number
+    FROM summed s JOIN play l ON l.id = s.indicator_id,
+      -- 1: the aggregate, 2: the unit's own value, 0: none, because there are several and they do not add up
+      LATERAL (SELECT CASE WHEN s.before THEN CASE WHEN l.aggregation <> 'none' AND s.reported > 0 THEN 1 ELSE 2 END
         WHEN s.expected = 0 AND s.own_reported + s.own_na > 0 THEN 2
         WHEN l.aggregation <> 'none' THEN 1
         WHEN s.own_expected > 0 THEN 2
         WHEN s.expected <= l.figures THEN 1
-        ELSE 0 END AS which
-    FROM summed s JOIN play l ON l.id = s.indicator_id
-  ), figured AS (
-    SELECT s.indicator_id, s.key, s.before, s.aimed,
-      CASE WHEN s.which = 2 THEN s.own_expected ELSE s.expected END AS expected,
-      CASE WHEN s.which = 2 THEN s.own_reported ELSE s.reported END AS reported,
-      CASE WHEN s.which = 2 THEN s.own_na ELSE s.not_applicable END AS not_applicable,
-      CASE s.which WHEN 2 THEN s.own_done WHEN 1 THEN s.done END AS done,
-      CASE s.which WHEN 2 THEN s.own_numerator WHEN 1 THEN s.numerator END AS numerator,
-      CASE s.which WHEN 2 THEN s.own_denominator WHEN 1 THEN s.denominator END AS denominator,
-      CASE WHEN s.which = 2 THEN s.own_number WHEN s.which = 0 OR s.reported = 0 THEN NULL
-        ELSE CASE s.aggregation WHEN 'min' THEN s.least WHEN 'max' THEN s.most WHEN 'last' THEN s.latest
-          WHEN 'average' THEN s.number / s.reported ELSE s.number END END AS number,
-      s.own_reported, s.own_done, s.own_numerator, s.own_denominator, s.own_number
-    FROM shown s
+        ELSE 0 END AS which) c
+  ), prior AS MATERIALIZED (
+    SELECT f.indicator_id, jsonb_object_agg(f.key, coalesce(f.number, 100 * f.numerator / nullif(f.denominator, 0))) AS figures
+    FROM figured f WHERE f.before
+    GROUP BY f.indicator_id
   ), timed AS (
-    SELECT f.indicator_id, f.key, bool_or(f.aimed) AS aimed, sum(f.expected) FILTER (WHERE NOT f.before) AS expected,
-      sum(f.reported) FILTER (WHERE NOT f.before) AS reported, sum(f.not_applicable) FILTER (WHERE NOT f.before) AS not_applicable,
-      sum(f.done) FILTER (WHERE NOT f.before) AS done, sum(f.numerator) FILTER (WHERE NOT f.before) AS numerator,
-      sum(f.denominator) FILTER (WHERE NOT f.before) AS denominator,
-      min(f.figure) FILTER (WHERE NOT f.before) AS least, max(f.figure) FILTER (WHERE NOT f.before) AS most,
-      avg(f.figure) FILTER (WHERE NOT f.before) AS mean, sum(f.number) FILTER (WHERE NOT f.before) AS number,
-      max(f.figure) FILTER (WHERE f.before) AS was, sum(f.own_reported) FILTER (WHERE NOT f.before) AS own_reported,
-      sum(f.own_done) FILTER (WHERE NOT f.before) AS own_done, sum(f.own_numerator) FILTER (WHERE NOT f.before) AS own_numerator,
-      sum(f.own_denominator) FILTER (WHERE NOT f.before) AS own_denominator, sum(f.own_number) FILTER (WHERE NOT f.before) AS own_number
-    FROM (SELECT x.*, coalesce(x.number, 100 * x.numerator / nullif(x.denominator, 0)) AS figure FROM figured x) f
+    SELECT f.indicator_id, f.key, f.aimed, f.expected, f.reported, f.not_applicable, f.done, f.numerator, f.denominator, f.number,
+      NULL::numeric AS least, NULL::numeric AS most, f.own_reported, f.own_done, f.own_numerator, f.own_denominator, f.own_number
+    FROM figured f WHERE f.by_period IS NULL AND NOT f.before
+    UNION ALL
+    SELECT f.indicator_id, f.key, bool_or(f.aimed), sum(f.expected)::int, sum(f.reported)::int, sum(f.not_applicable)::int, sum(f.done)::int,
+      sum(f.numerator), sum(f.denominator), avg(f.number), min(coalesce(f.number, 100 * f.numerator / nullif(f.denominator, 0))),
+      max(coalesce(f.number, 100 * f.numerator / nullif(f.denominator, 0))), sum(f.own_reported)::int, sum(f.own_done)::int, sum(f.own_numerator),
+      sum(f.own_denominator), sum(f.own_number)
+    FROM figured f WHERE f.by_period IS NOT NULL AND NOT f.before
     GROUP BY f.indicator_id, f.key
   ), placed AS MATERIALIZED (
     SELECT c.*, l.kind, l.direction, l.percentage, l.used, a.id AS target_id, a.comparator, a.t, a.upper, a.due_on,
-      coalesce(a.b, l.baseline) AS b, a.maintain, a.share,
+      coalesce(a.b, l.baseline) AS b, a.maintain, a.share, w.figures AS was,
       CASE l.kind WHEN 'milestone' THEN CASE WHEN c.reported > 0 THEN c.done END
-        ELSE CASE l.time_aggregation WHEN 'min' THEN c.least WHEN 'max' THEN c.most
-          WHEN 'average' THEN CASE l.kind WHEN 'ratio' THEN 100 * c.numerator / nullif(c.denominator, 0) ELSE c.mean END
-          ELSE CASE l.kind WHEN 'ratio' THEN 100 * c.numerator / nullif(c.denominator, 0) ELSE c.number END END END AS value,
+        ELSE CASE WHEN l.time_aggregation = 'min' AND c.least IS NOT NULL THEN c.least WHEN l.time_aggregation = 'max' AND c.most IS NOT NULL THEN c.most
+          WHEN l.kind = 'ratio' THEN 100 * c.numerator / nullif(c.denominator, 0) ELSE c.number END END AS value,
       CASE l.kind WHEN 'milestone' THEN CASE WHEN c.own_reported > 0 THEN c.own_done END
         WHEN 'ratio' THEN percent(c.own_numerator, c.own_denominator) ELSE c.own_number END AS own_value
     FROM timed c JOIN play l ON l.id = c.indicator_id
       LEFT JOIN aim a ON a.indicator_id = c.indicator_id AND a.key = CASE WHEN c.aimed THEN c.key ELSE unit_key END
-    WHERE c.expected IS NOT NULL
+      LEFT JOIN prior w ON w.indicator_id = c.indicator_id
   ), judged AS MATERIALIZED (
     SELECT d.*,
       CASE WHEN d.kind = 'milestone' THEN d.done::numeric / nullif(d.expected - d.not_applicable, 0)
@@ -203,13 +207,13 @@ BEGIN
   ), paced AS MATERIALIZED (
     SELECT j.*, CASE WHEN NOT j.stepwise THEN j.way / j.share END AS pace FROM judged j
   )
-  SELECT j.indicator_id, j.key, j.expected, j.reported, j.not_applicable,
+  SELECT j.indicator_id, j.key, j.expected::bigint, j.reported::bigint, j.not_applicable::bigint,
     CASE WHEN j.kind = 'ratio' AND j.reported > 0 THEN j.numerator END, CASE WHEN j.kind = 'ratio' AND j.reported > 0 THEN j.denominator END,
     trim_scale(round(j.value, 4)), j.own_value, j.target_id, j.b, trim_scale(round(j.way, 6)),
     CASE WHEN NOT j.stepwise THEN trim_scale(round(required_path(j.direction, j.b, j.t, j.share), 4)) END,
     trim_scale(round(j.pace, 6)),
     progress_status(j.stepwise, coalesce(j.maintain, false), j.target_id IS NOT NULL, j.reported > 0 AND (j.value IS NOT NULL OR j.kind = 'milestone'), j.met,
-      j.due_on, p.ends_on, on_day, coalesce(deteriorating(j.direction, j.percentage, j.value, coalesce(j.b, j.was), j.t), false), j.pace),
+      j.due_on, p.ends_on, on_day, coalesce(deteriorating(j.direction, j.percentage, j.value, coalesce(j.b, (j.was ->> j.key)::numeric), j.t), false), j.pace),
     j.used
   FROM paced j;
 END $$;
