@@ -8,6 +8,7 @@
 #include "caller.h"
 #include "clock.h"
 #include "cors.h"
+#include "etag.h"
 #include "negotiate.h"
 #include "protocol.h"
 #include "send.h"
@@ -62,11 +63,6 @@ static int parse_target(struct turn *t)
     int r;
 
     r = target_parse(t->x.arena, t->req->target, &t->target);
-    if (r != -ENOMEM) {
-        t->x.path = arena_strndup(t->x.arena, t->target.path.p, t->target.path.n);
-        if (t->x.path != NULL && !utf8_valid(t->x.path, t->target.path.n))
-            t->x.path = NULL;
-    }
     if (r == -EINVAL)
         return answered(fail(&t->x, P_BAD_PATH));
     if (r == -EBADMSG)
@@ -168,6 +164,28 @@ static bool path_parameters_hold(struct turn *t)
     return true;
 }
 
+/* The form of a precondition: one that cannot be read must not pass for one that holds, or for none. */
+static int check_tags(struct turn *t, uint16_t at)
+{
+    if (at == NO_PARAMETER || t->x.params[at] == NULL || etag_valid(t->x.params[at]))
+        return 0;
+    fault_add(&t->x.faults, AT_HEADER, t->x.op->parameters[at].name, FAULT_FORMAT, "* | entity-tag");
+    return -EINVAL;
+}
+
+static int check_headers(struct turn *t, const struct pair *headers)
+{
+    const struct operation *op = t->x.op;
+    int r, s;
+
+    r = parameters_check(op->parameters, op->n_parameters, IN_HEADER, headers, t->x.n_headers, t->x.params, &t->x.faults);
+    if (r < 0)
+        return r;
+    r = check_tags(t, op->if_match);
+    s = check_tags(t, op->if_none_match);
+    return r < 0 ? r : s;
+}
+
 static int check_parameters(struct turn *t, int *ret_problem)
 {
     const struct operation *op = t->x.op;
@@ -181,9 +199,7 @@ static int check_parameters(struct turn *t, int *ret_problem)
             &t->x.faults) < 0)
         *ret_problem = (int)faults_problem(&t->x.faults);
     before = t->x.faults.total;
-    if (parameters_check(
-            op->parameters, op->n_parameters, IN_HEADER, headers, t->x.n_headers, t->x.params, &t->x.faults) < 0 &&
-        before == 0)
+    if (check_headers(t, headers) < 0 && before == 0)
         *ret_problem = P_BAD_HEADER;
     return 0;
 }
@@ -239,6 +255,7 @@ static void begin(struct turn *t, struct service *service, struct arena *arena, 
     t->x.service = service;
     t->x.arena = arena;
     t->x.language = language_of(header_find(headers, n, "Accept-Language"));
+    t->x.path = target_path(arena, t->req->target);
     t->x.client = caller_address(service, arena, t->req->client, header_find(headers, n, "X-Forwarded-For"));
     trace_begin(header_find(headers, n, "traceparent"), t->x.trace_id, lease->traceparent);
     faults_init(&t->x.faults, arena, t->x.language);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "etag.h"
 #include "idempotency.h"
 #include "routes.h"
 #include "service.h"
@@ -16,27 +17,6 @@
 struct db_pool *lane_pool(const struct exchange *x)
 {
     return x->op->lane == LANE_LONG ? x->service->slow : x->service->quick;
-}
-
-/*
- * Strong comparison: a weak tag or one of another form equals no version. Tags of variants carry a
- * suffix after a semicolon: "7;fields" names version 7 too.
- */
-const char *lane_version(struct arena *a, const char *header)
-{
-    size_t n;
-
-    if (header == NULL)
-        return NULL;
-    while (*header == ' ')
-        header++;
-    if (strcmp(header, "*") == 0)
-        return "*";
-    n = header[0] == '"' ? strspn(header + 1, "0123456789") : 0;
-    if (n == 0 || n > 18 || (header[1 + n] != '"' && header[1 + n] != ';') || strchr(header + 1 + n, '"') == NULL ||
-        strchr(header + 1 + n, ',') != NULL)
-        return "-1";
-    return arena_strndup(a, header + 1, n);
 }
 
 static const char *source_value(struct exchange *x, const struct source *source)
@@ -50,8 +30,8 @@ static const char *source_value(struct exchange *x, const struct source *source)
         return value != NULL && op->parameters[source->index].list ? parameter_array(x->arena, value) : value;
     case FROM_BODY: return x->json.text.p;
     case FROM_NEW_ID: return exchange_new_id(x);
-    case FROM_IF_MATCH: return lane_version(x->arena, exchange_header(x, "If-Match"));
-    case FROM_IF_NONE_MATCH: return lane_version(x->arena, exchange_header(x, "If-None-Match"));
+    case FROM_IF_MATCH: return etag_versions(x->arena, exchange_header(x, "If-Match"));
+    case FROM_IF_NONE_MATCH: return etag_versions(x->arena, exchange_header(x, "If-None-Match"));
     case FROM_REQUEST_ID: return x->trace_id;
     }
     return NULL;

@@ -10,8 +10,6 @@ struct db_pool *lane_pool(const struct exchange *x);
 const char **lane_values(struct exchange *x);
 /* Queues enter() for an operation that has a permission. */
 MUST_CHECK int lane_enter(struct exchange *x, struct db_conn *conn);
-/* A version out of an If-Match or If-None-Match value: "*", digits, "-1" for a tag of another kind; NULL without one. */
-const char *lane_version(struct arena *a, const char *header);
 
 /* A statement of one pipeline: a named query, or text composed from the contract's fragments. */
 struct statement {

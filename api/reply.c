@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "etag.h"
 #include "handler.h"
 #include "uuid.h"
 
@@ -64,32 +65,11 @@ int reply_none(struct exchange *x)
     return 0;
 }
 
-/* If-None-Match on a read: weak comparison with the tag this answer would carry. */
-static bool tag_matches(const struct exchange *x)
-{
-    const char *p = exchange_header(x, "If-None-Match");
-    size_t n;
-
-    if (p == NULL || x->reply.version == NULL)
-        return false;
-    if (strcmp(p, "*") == 0)
-        return true;
-    n = strlen(x->reply.version);
-    for (const char *quote = strchr(p, '"'); quote != NULL; quote = strchr(quote + 1, '"')) {
-        const char *end = strchr(quote + 1, '"');
-
-        if (end == NULL)
-            return false;
-        if ((size_t)(end - quote - 1) == n && memcmp(quote + 1, x->reply.version, n) == 0)
-            return true;
-        quote = end;
-    }
-    return false;
-}
-
 bool reply_unchanged(struct exchange *x)
 {
-    if (x->op->method != METHOD_GET || !tag_matches(x))
+    const char *tags = exchange_header(x, "If-None-Match");
+
+    if (x->op->method != METHOD_GET || tags == NULL || x->reply.version == NULL || !etag_names(tags, x->reply.version))
         return false;
     x->reply.status = 304;
     return true;

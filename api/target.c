@@ -102,6 +102,28 @@ static const char *skip_authority(const char *raw)
     return slash != NULL && *slash == '/' ? slash : "/";
 }
 
+const char *target_path(struct arena *a, const char *raw)
+{
+    struct buf b = { 0 };
+    size_t n;
+    char *text;
+
+    raw = skip_authority(raw);
+    n = strcspn(raw, "?");
+    if (utf8_valid(raw, n))
+        return arena_strndup(a, raw, n);
+    text = arena_alloc(a, 3 * n + 1);
+    if (text == NULL)
+        return NULL;
+    b = (struct buf){ .p = text, .cap = 3 * n + 1, .max = 3 * n + 1 };
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)raw[i] < 0x80)
+            buf_addc(&b, raw[i]);
+        else
+            buf_addf(&b, "%%%02X", (unsigned char)raw[i]);
+    return text;
+}
+
 int target_parse(struct arena *a, const char *raw, struct target *ret)
 {
     const char *mark;

@@ -28,6 +28,9 @@ struct target {
  */
 MUST_CHECK int target_parse(struct arena *a, const char *raw, struct target *ret);
 
+/* The path as problems and links name it: what is no UTF-8 stands in it escaped. NULL without memory. */
+MUST_CHECK const char *target_path(struct arena *a, const char *raw);
+
 /* name=value pairs after the rules of the query (also the body of a form). At most max: -E2BIG. */
 MUST_CHECK int target_pairs(struct arena *a, struct str text, struct pair *pairs, size_t max, size_t *ret_n);
 

@@ -147,3 +147,12 @@ def test_the_command_line(service):
     finally:
         service.env = env
     assert service.command("migrate").returncode == 0, "again is harmless"
+
+
+@pytest.mark.parametrize("request_", [b"BREW /v1/me?x=1 HTTP/1.1\r\nHost: x\r\n\r\n", b"get /v1/me HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /v1/me HTTP/1.1\r\n\r\n",
+                                      b"GET /v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: a\r\nAuthorization: b\r\n\r\n",
+                                      b"GET /v1/me HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: y\r\n" % i for i in range(200)) + b"\r\n"])
+def test_what_is_refused_early_names_its_path_too(world, request_):
+    answer = world.service.http().raw(request_, "GET", "/v1/me")
+    assert answer.status in (400, 431, 501) and answer.json()["instance"] == "/v1/me", answer
+    world.contract.check(answer)

@@ -48,12 +48,17 @@ def test_preconditions(world, own):
     assert ward.put(url(code), body, [("If-Match", "*")]).status == 412
     for malformed in ("W/*", "zz"):
         refused = ward.put(url(code, "AA-W1-C4"), body, [("If-None-Match", malformed)])
-        assert refused.status in (400, 428), refused
+        assert refused.status == 400 and refused.code == "bad_header" and ("If-None-Match", "format") in refused.faults(), refused
     made = ward.put(url(code), body, [("If-None-Match", "*")])
     assert made.status == 201
     assert ward.put(url(code), body, [("If-None-Match", "*")]).status == 412
     assert ward.put(url(code), {"number": 2}).status == 428
     assert ward.put(url(code), {"number": 2}, [("If-Match", '"7"')]).status == 412
+    for malformed in ("1", '"1', "W/*", '*, "1"', ""):
+        assert ward.put(url(code), {"number": 2}, [("If-Match", malformed)]).code == "bad_header", malformed
+        assert ward.get(url(code), [("If-None-Match", malformed)]).code == "bad_header", malformed
+    assert ward.put(url(code), {"number": 2}, [("If-Match", "W/" + made.etag)]).status == 412, "weak tags match nothing here"
+    assert ward.get(url(code), [("If-None-Match", f'"7", W/{made.etag}')]).status == 304, "but they do there"
     assert ward.put(url(code), {"number": 2}, [("If-Match", f'"7", {made.etag}')]).status == 200
     assert ward.put(url(code), {"number": 3}, [("If-Match", "*")]).status == 200
     assert ward.get(url(code)).json()["number"] == 3

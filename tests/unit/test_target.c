@@ -149,4 +149,21 @@ START_TEST(survives_noise)
 }
 END_TEST
 
-RUN_TESTS_WITH("target", set_up, tear_down, reads_targets, refuses_targets, bounds_parameters, survives_noise)
+START_TEST(names_paths)
+{
+    static const struct {
+        const char *raw, *path;
+    } rows[] = {
+        { "/v1/a?b=c", "/v1/a" },
+        { "/v1/đ%C4%91", "/v1/đ%C4%91" },
+        { "/a\xff/đ", "/a%FF/%C4%91" },
+        { "http://host/x?y", "/x" },
+        { "*", "*" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        ck_assert_str_eq(target_path(arena, rows[i].raw), rows[i].path);
+}
+END_TEST
+
+RUN_TESTS_WITH("target", set_up, tear_down, names_paths, reads_targets, refuses_targets, bounds_parameters, survives_noise)
