@@ -1,0 +1,109 @@
+"""The reference page in a real browser: it loads, a person logs in, a call is tried and answered."""
+import os
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service as Driver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support import expected_conditions as is_now
+from selenium.webdriver.support.ui import WebDriverWait
+
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--window-size=1280,1600", "--lang=vi"]
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    path = pathlib.Path(os.environ.get("TIENDO_PICTURES") or tempfile.mkdtemp(prefix="tiendo-pictures-"))
+    path.mkdir(parents=True, exist_ok=True)
+    yield path
+    if "TIENDO_PICTURES" not in os.environ:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def browser(world, directory):
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for flag in [*FLAGS, f"--user-data-dir={directory}/chromium"]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    made = webdriver.Chrome(service=Driver(shutil.which("chromedriver")), options=options)
+    made.set_page_load_timeout(60)
+    yield made
+    made.quit()
+
+
+@pytest.fixture(scope="module")
+def page(browser, world):
+    browser.get(f"http://127.0.0.1:{world.service.port}/docs")
+    WebDriverWait(browser, 60).until(is_now.presence_of_element_located((By.CSS_SELECTOR, ".opblock-tag")))
+    for heading in browser.find_elements(By.CSS_SELECTOR, ".opblock-tag[data-is-open=false]"):
+        browser.execute_script("arguments[0].click()", heading)
+    WebDriverWait(browser, 60).until(is_now.presence_of_element_located((By.CSS_SELECTOR, ".opblock")))
+    return browser
+
+
+def wait(browser, condition, seconds=30):
+    return WebDriverWait(browser, seconds).until(condition)
+
+
+def log_in(page, world, username, password=None):
+    page.find_element(By.ID, "username").clear()
+    page.find_element(By.ID, "username").send_keys(username)
+    page.find_element(By.ID, "password").send_keys(password or world.passwords[username])
+    page.find_element(By.CSS_SELECTOR, "#login button").click()
+
+
+def test_every_operation_is_shown(page, world, pictures):
+    page.save_screenshot(str(pictures / "docs.png"))
+    shown = page.find_elements(By.CSS_SELECTOR, ".opblock")
+    assert len(shown) == len(world.contract.operations)
+    assert "Tiendo" in page.find_element(By.CSS_SELECTOR, ".info .title").text
+
+
+def test_nothing_is_fetched_from_elsewhere(page, world):
+    origins = page.execute_script("return [...new Set(performance.getEntriesByType('resource').map(e => new URL(e.name, location.href)).filter("
+                                  "u => u.protocol.startsWith('http')).map(u => u.origin))]")
+    assert origins == [f"http://127.0.0.1:{world.service.port}"]
+
+
+def test_a_wrong_password_is_told(page, world):
+    log_in(page, world, "aa-w1.reporter", "sai mật khẩu")
+    wait(page, lambda b: b.find_element(By.CSS_SELECTOR, "#message.error").text)
+    assert page.find_element(By.ID, "login").is_displayed()
+
+
+def test_a_person_logs_in_and_tries_a_call(page, world, pictures):
+    page.find_element(By.ID, "password").clear()
+    log_in(page, world, "aa-w1.reporter")
+    wait(page, lambda b: "Đảng ủy phường Hòa Bình" in b.find_element(By.ID, "who").text)
+    block = next(b for b in page.find_elements(By.CSS_SELECTOR, ".opblock")
+                 if b.find_element(By.CSS_SELECTOR, ".opblock-summary-path").text.replace("\u200b", "") == "/v1/me")
+    # The page's own heading stays at the top, so what is clicked is brought to the middle.
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", block)
+    block.find_element(By.CSS_SELECTOR, ".opblock-summary-control, .opblock-summary").click()
+    wait(page, lambda b: block.find_elements(By.CSS_SELECTOR, "button.execute"))
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", block.find_element(By.CSS_SELECTOR, "button.execute"))
+    block.find_element(By.CSS_SELECTOR, "button.execute").click()
+    wait(page, lambda b: block.find_elements(By.CSS_SELECTOR, ".live-responses-table .response-col_status"))
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", block.find_element(By.CSS_SELECTOR, ".live-responses-table"))
+    page.save_screenshot(str(pictures / "answer.png"))
+    answer = block.find_element(By.CSS_SELECTOR, ".live-responses-table").text
+    assert answer.count("200") and "aa-w1.reporter" in answer, answer[:500]
+
+
+def test_logging_out_ends_the_session(page, world):
+    page.execute_script("window.scrollTo(0, 0)")
+    page.find_element(By.CSS_SELECTOR, "#logout button").click()
+    wait(page, lambda b: b.find_element(By.ID, "login").is_displayed())
+    assert page.find_element(By.ID, "message").text == "Đã đăng xuất."
+
+
+def test_the_console_is_clean(page):
+    """The wrong password's 401 is the one thing a browser may complain of."""
+    loud = [e for e in page.get_log("browser") if e["level"] == "SEVERE" and "/v1/sessions" not in e["message"]]
+    assert loud == [], loud
