@@ -178,7 +178,8 @@ static int check_headers(struct turn *t, const struct pair *headers)
     const struct operation *op = t->x.op;
     int r, s;
 
-    r = parameters_check(op->parameters, op->n_parameters, IN_HEADER, headers, t->x.n_headers, t->x.params, &t->x.faults);
+    r = parameters_check(
+        op->parameters, op->n_parameters, IN_HEADER, headers, t->x.n_headers, t->x.params, &t->x.faults);
     if (r < 0)
         return r;
     r = check_tags(t, op->if_match);

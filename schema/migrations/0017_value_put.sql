@@ -128,7 +128,7 @@ BEGIN
   END IF;
   IF if_none_match IS NOT NULL THEN PERFORM fail(412, 'version_conflict'); END IF;
   IF if_match IS NULL THEN PERFORM fail(428, 'precondition_required'); END IF;
-  IF if_match <> '*' AND if_match <> v.version::text THEN PERFORM fail(412, 'version_conflict'); END IF;
+  IF if_match <> '*' AND v.version::text <> ALL (string_to_array(if_match, ',')) THEN PERFORM fail(412, 'version_conflict'); END IF;
   IF (v.state, v.done_on, v.done, v.numerator, v.denominator, v.number, v.note, v.evidence_url, v.source) IS DISTINCT FROM
       (s, n_done_on::date, n_done, n_num::numeric, n_den::numeric, n_number::numeric, n_note, n_evidence, n_source) THEN
     SELECT x.code INTO seat_code FROM organization x WHERE x.id = seat;

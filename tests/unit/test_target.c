@@ -166,4 +166,5 @@ START_TEST(names_paths)
 }
 END_TEST
 
-RUN_TESTS_WITH("target", set_up, tear_down, names_paths, reads_targets, refuses_targets, bounds_parameters, survives_noise)
+RUN_TESTS_WITH(
+    "target", set_up, tear_down, names_paths, reads_targets, refuses_targets, bounds_parameters, survives_noise)
