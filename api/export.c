@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "csv.h"
+#include "csv_form.h"
 #include "lane.h"
 #include "listing.h"
 #include "log.h"
@@ -11,6 +12,7 @@
 #include "trouble.h"
 
 #define SQL_MAX     (64U * 1024U)
+#define NUMBER_ROOM 400           /* the longest text of a double precision number fits */
 #define PIECE_BYTES (24U * 1024U) /* a piece is sent once it has grown to this */
 
 /* Outlives its exchange: freed when the last byte is sent or the caller has gone. */
@@ -20,7 +22,7 @@ struct export
     struct db_result *row; /* read ahead, to answer an early error as a problem */
     bool csv, begun, ended;
     const struct list_query *list;
-    char delimiter;
+    struct csv_form form;
     char trace_id[TRACE_ID_TEXT];
 };
 
@@ -37,11 +39,43 @@ static void write_head(const struct export *e, struct buf *out)
 {
     struct csv_writer w;
 
-    csv_writer_init(&w, out, e->delimiter);
+    csv_writer_init(&w, out, e->form.delimiter);
     csv_write_bom(&w);
     for (int i = 0; i < db_cols(e->row); i++)
         csv_write_cstr(&w, db_col_name(e->row, i));
     csv_end(&w);
+}
+
+/* Numbers with the decimal mark that was asked for; the database's own text has a point. */
+static void write_number(const struct export *e, struct csv_writer *w, const char *text, size_t n)
+{
+    char number[NUMBER_ROOM];
+    char *point;
+
+    if (e->form.decimal == '.' || n >= sizeof(number)) {
+        csv_write(w, text, n);
+        return;
+    }
+    memcpy(number, text, n + 1);
+    point = strchr(number, '.');
+    if (point != NULL)
+        *point = e->form.decimal;
+    csv_write(w, number, n);
+}
+
+static void write_cell(const struct export *e, struct csv_writer *w, const struct db_result *row, int col)
+{
+    const char *text = db_value(row, 0, col);
+
+    if (db_is_null(row, 0, col)) {
+        csv_write(w, NULL, 0);
+        return;
+    }
+    switch (db_col_type(row, col)) {
+    case DB_NUMBER: write_number(e, w, text, db_len(row, 0, col)); break;
+    case DB_BOOLEAN: csv_write_cstr(w, text[0] == 't' ? "true" : "false"); break;
+    case DB_TEXT: csv_write(w, text, db_len(row, 0, col));
+    }
 }
 
 static void write_row(const struct export *e, const struct db_result *row, struct buf *out)
@@ -53,9 +87,9 @@ static void write_row(const struct export *e, const struct db_result *row, struc
         buf_addc(out, '\n');
         return;
     }
-    csv_writer_init(&w, out, e->delimiter);
+    csv_writer_init(&w, out, e->form.delimiter);
     for (int i = 0; i < db_cols(row); i++)
-        csv_write(&w, db_is_null(row, 0, i) ? NULL : db_value(row, 0, i), db_len(row, 0, i));
+        write_cell(e, &w, row, i);
     csv_end(&w);
 }
 
@@ -157,14 +191,12 @@ static int start(struct exchange *x, struct export *e, const struct statement *s
 static struct export *export_new(const struct exchange *x)
 {
     struct export *e = calloc(1, sizeof(*e));
-    const char *delimiter = exchange_param(x, "delimiter");
 
     if (e == NULL)
         return NULL;
     e->csv = x->produces->kind == MEDIA_CSV;
     e->list = x->op->list;
-    if (delimiter == NULL || csv_delimiter_parse(delimiter, &e->delimiter) < 0)
-        e->delimiter = ',';
+    e->form = csv_form_of(x);
     memcpy(e->trace_id, x->trace_id, sizeof(e->trace_id));
     return e;
 }

@@ -23,29 +23,29 @@ unsigned shape_rows(unsigned limit)
     return SHAPE_LIMIT_MAX + 1;
 }
 
-static void add_column(struct buf *out, bool *first, const char *sql, const char *name, const char *cast)
+static void add_column(struct buf *out, bool *first, const char *sql, const char *name)
 {
-    buf_addf(out, "%s(%s)%s AS \"%s\"", *first ? "" : ", ", sql, cast, name);
+    buf_addf(out, "%s(%s) AS \"%s\"", *first ? "" : ", ", sql, name);
     *first = false;
 }
 
-static void add_columns(const struct shape *shape, const char *cast, struct buf *out)
+static void add_columns(const struct shape *shape, struct buf *out)
 {
     const struct list_query *list = shape->op->list;
     bool first = true;
 
     for (size_t i = 0; i < list->n_columns; i++)
         if (shape->columns[i])
-            add_column(out, &first, list->columns[i].sql, list->columns[i].name, cast);
+            add_column(out, &first, list->columns[i].sql, list->columns[i].name);
     for (size_t i = 0; i < list->n_embeds; i++)
         if (shape->embeds[i])
-            add_column(out, &first, list->embeds[i].sql, list->embeds[i].column, cast);
+            add_column(out, &first, list->embeds[i].sql, list->embeds[i].column);
 }
 
 static void add_item(const struct shape *shape, struct buf *out)
 {
     buf_adds(out, "(SELECT row_to_json(r) FROM (SELECT ");
-    add_columns(shape, "", out);
+    add_columns(shape, out);
     buf_adds(out, ") r)::text AS item");
 }
 
@@ -54,7 +54,7 @@ static void add_select(const struct shape *shape, enum shape_form form, struct b
     buf_adds(out, "SELECT ");
     switch (form) {
     case SHAPE_COUNT: buf_adds(out, "count(*)"); break;
-    case SHAPE_CELLS: add_columns(shape, "::text", out); break;
+    case SHAPE_CELLS: add_columns(shape, out); break;
     case SHAPE_ITEMS: add_item(shape, out); break;
     case SHAPE_PAGE:
         add_item(shape, out);

@@ -18,7 +18,7 @@ struct shape_key {
 enum shape_form {
     SHAPE_PAGE,  /* item (JSON), the keys, the id: a page and one row more */
     SHAPE_ITEMS, /* item (JSON): everything, for NDJSON */
-    SHAPE_CELLS, /* each column as text: everything, for CSV */
+    SHAPE_CELLS, /* a cell each column: everything, for CSV */
     SHAPE_COUNT, /* count(*) */
 };
 

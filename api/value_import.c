@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "csv_form.h"
 #include "idempotency.h"
 #include "import_rows.h"
 #include "lane.h"
@@ -43,16 +44,16 @@ static bool param_is(const struct exchange *x, const char *name, const char *val
 
 static int read_options(struct exchange *x, struct import_options *ret)
 {
-    const char *delimiter = exchange_param(x, "delimiter"), *dates = exchange_param(x, "date_format");
+    const char *dates = exchange_param(x, "date_format");
+    struct csv_form form = csv_form_of(x);
 
     *ret = (struct import_options){
         .row = row_schema(x->op),
-        .delimiter = ',',
-        .decimal = param_is(x, "decimal", ",") || param_is(x, "decimal", "comma") ? ',' : '.',
+        .delimiter = form.delimiter,
+        .decimal = form.decimal,
         .max_rows = (size_t)x->service->config->max_import_rows,
     };
-    if (ret->row == NULL || (delimiter != NULL && csv_delimiter_parse(delimiter, &ret->delimiter) < 0) ||
-        (dates != NULL && csv_date_format_parse(dates, &ret->dates) < 0))
+    if (ret->row == NULL || (dates != NULL && csv_date_format_parse(dates, &ret->dates) < 0))
         return -EINVAL;
     return 0;
 }

@@ -212,6 +212,14 @@ bool db_is_null(const struct db_result *result, int row, int col);
 /* The column of that name, or -1 (which the accessors above read as NULL). */
 int db_col(const struct db_result *result, const char *name);
 const char *db_col_name(const struct db_result *result, int col);
+
+enum db_type {
+    DB_TEXT, /* whatever is neither of these */
+    DB_NUMBER,
+    DB_BOOLEAN, /* values t and f */
+};
+
+enum db_type db_col_type(const struct db_result *result, int col);
 /* Rows changed by the command. */
 int64_t db_affected(const struct db_result *result);
 /* What the server said; all texts "" for a result that is no error. */

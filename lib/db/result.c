@@ -76,6 +76,21 @@ const char *db_col_name(const struct db_result *result, int col)
     return name ? name : "";
 }
 
+/* Type ids of pg_type.dat, which never change. */
+enum db_type db_col_type(const struct db_result *result, int col)
+{
+    switch (col >= 0 && col < PQnfields(pg(result)) ? PQftype(pg(result), col) : 0) {
+    case 16: return DB_BOOLEAN;
+    case 20:                     /* bigint */
+    case 21:                     /* smallint */
+    case 23:                     /* integer */
+    case 700:                    /* real */
+    case 701:                    /* double precision */
+    case 1700: return DB_NUMBER; /* numeric */
+    default: return DB_TEXT;
+    }
+}
+
 int64_t db_affected(const struct db_result *result)
 {
     return strtoll(PQcmdTuples((PGresult *)result), NULL, 10);

@@ -230,7 +230,8 @@ def test_a_large_import(ward, world):
     assert counts(send(ward, rows)) == (0, 0, len(rows), 0, 0)
 
 
-@pytest.mark.parametrize("habits", [{}, {"delimiter": ";", "decimal": ","}, {"delimiter": "tab", "decimal": "."}], ids=str)
+@pytest.mark.parametrize("habits", [{}, {"delimiter": ";", "decimal": ","}, {"decimal": "comma"}, {"delimiter": "comma", "decimal": ","},
+                                    {"delimiter": "tab", "decimal": "."}], ids=str)
 def test_the_sheet_comes_back_as_it_went(world, ward, code, habits):
     world.must(ward.enter(code, "AA-W1-C1", "2026-Q1", {"number": 1234.5, "note": "=SUM(A1)\nhai; dòng, \"x\""}))
     world.must(ward.enter(code, "AA-W1-C2", "2026-Q1", {"state": "not_applicable", "note": "-"}))
@@ -241,11 +242,13 @@ def test_the_sheet_comes_back_as_it_went(world, ward, code, habits):
     assert back.status == 200 and counts(back)[:2] == (0, 0) and counts(back)[4] == 0, back
     assert ward.items("/v1/values", indicator=code) == before
     # and filled in, as a person would
-    delimiter = {";": ";", "tab": "\t"}.get(habits.get("delimiter"), ",")
+    comma = habits.get("decimal") in (",", "comma")
+    delimiter = {";": ";", "tab": "\t", "comma": ","}.get(habits.get("delimiter"), ";" if comma else ",")
+    assert sheet.body.startswith(b"\xef\xbb\xbf") and ("1234,5" if comma else "1234.5") in sheet.text
     rows = list(csv.DictReader(io.StringIO(sheet.text.lstrip("\ufeff"), newline=""), delimiter=delimiter))
     for line in rows:
         if line["organization"] == "AA-W1-C3":
-            line["number"] = "2,5" if habits.get("decimal") == "," else "2.5"
+            line["number"] = "2,5" if comma else "2.5"
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, rows[0].keys(), delimiter=delimiter)
     writer.writeheader()

@@ -113,6 +113,8 @@ def test_csv_with_vietnamese_habits(aa, figures):
     answer = aa.get("/v1/values", [("Accept", "text/csv")], under="AA-W1", indicator="AA-SUM", delimiter=";", decimal=",")
     rows = list(csv.DictReader(io.StringIO(answer.text.lstrip("\ufeff"), newline=""), delimiter=";"))
     assert "0,1" in {row["number"] for row in rows}
+    assert {row["on_behalf"] for row in rows} <= {"true", "false"} and {row["version"] for row in rows} >= {"1"}
+    assert aa.get("/v1/values", [("Accept", "text/csv")], under="AA-W1", indicator="AA-SUM", decimal="comma").body == answer.body, "a semicolon then"
     assert aa.get("/v1/values", [("Accept", "text/csv")], delimiter="|").status == 400
 
 

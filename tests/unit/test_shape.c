@@ -126,12 +126,12 @@ START_TEST(goes_on_from_a_cursor)
     shape.has_cursor = true;
     shape.cursor = (struct cursor){ .n = 2, .values = { "k", "i" } };
     composes(&shape, SHAPE_CELLS, none,
-        "SELECT (o.id)::text AS \"id\", (o.code)::text AS \"code\"\nFROM o WHERE o.parent = $1\n  AND (o.code, o.id) < "
+        "SELECT (o.id) AS \"id\", (o.code) AS \"code\"\nFROM o WHERE o.parent = $1\n  AND (o.code, o.id) < "
         "($2, $3)\n"
         "ORDER BY o.code DESC, o.id DESC\nLIMIT 50");
     shape.cursor.backward = true;
     composes(&shape, SHAPE_CELLS, none,
-        "SELECT (o.id)::text AS \"id\", (o.code)::text AS \"code\"\nFROM o WHERE o.parent = $1\n  AND (o.code, o.id) > "
+        "SELECT (o.id) AS \"id\", (o.code) AS \"code\"\nFROM o WHERE o.parent = $1\n  AND (o.code, o.id) > "
         "($2, $3)\n"
         "ORDER BY o.code, o.id\nLIMIT 50");
 }
@@ -148,7 +148,7 @@ START_TEST(mixes_directions)
     shape.has_cursor = true;
     shape.cursor = (struct cursor){ .n = 3, .values = { "t", "k", "i" } };
     composes(&shape, SHAPE_CELLS, none,
-        "SELECT (o.id)::text AS \"id\", (o.code)::text AS \"code\"\nFROM o WHERE o.parent = $1\n"
+        "SELECT (o.id) AS \"id\", (o.code) AS \"code\"\nFROM o WHERE o.parent = $1\n"
         "  AND ((o.at < $2) OR (o.at = $2 AND o.code > $3) OR (o.at = $2 AND o.code = $3 AND o.id > $4))\n"
         "ORDER BY o.at DESC, o.code, o.id");
 }
