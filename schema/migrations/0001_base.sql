@@ -10,7 +10,7 @@ SET search_path = tiendo, public;
 CREATE FUNCTION clock_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
   AS $$ SELECT now() $$;
 CREATE FUNCTION today() RETURNS date LANGUAGE sql STABLE PARALLEL SAFE
-  AS $$ SELECT (tiendo.clock_now() AT TIME ZONE 'Asia/Ho_Chi_Minh')::date $$;
+  AS $$ SELECT (tiendo.clock_now() AT TIME ZONE 'Asia/Ho_Chi_Minh')::pg_catalog.date $$;
 -- A timestamp as answered: RFC 3339 in Z, milliseconds.
 CREATE FUNCTION tstz(t timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
   AS $$ SELECT to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') $$;
@@ -21,7 +21,7 @@ CREATE FUNCTION fail(status int, code text, faults jsonb DEFAULT NULL, detail te
   RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   RAISE EXCEPTION USING ERRCODE = 'TD' || status, MESSAGE = code,
-    DETAIL = coalesce(faults::text, ''), HINT = coalesce(detail, '');
+    DETAIL = coalesce(faults::pg_catalog.text, ''), HINT = coalesce(detail, '');
 END $$;
 -- One entry of errors[] that points into the request's body.
 CREATE FUNCTION fault(pointer text, code text, detail text) RETURNS jsonb LANGUAGE sql IMMUTABLE

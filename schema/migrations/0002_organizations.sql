@@ -106,7 +106,7 @@ COMMENT ON CONSTRAINT organization_identifier_taken ON organization_identifier I
 CREATE INDEX organization_identifier_value ON organization_identifier (scheme, value);
 
 -- A new unit's place in the tree: root and key follow from its parent, so a caller cannot choose them.
-CREATE FUNCTION organization_place() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+CREATE FUNCTION organization_place() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE parent organization;
 BEGIN
   IF new.parent_id IS NULL THEN
@@ -122,7 +122,7 @@ END $$;
 CREATE TRIGGER organization_place BEFORE INSERT ON organization FOR EACH ROW EXECUTE FUNCTION organization_place();
 
 -- The closure rows a span gives: itself, and its parent's ancestors for as long as both last.
-CREATE FUNCTION organization_close() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+CREATE FUNCTION organization_close() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   INSERT INTO organization_closure (ancestor_id, descendant_id, depth, validity, scope_key)
   VALUES (new.organization_id, new.organization_id, 0, new.validity, new.scope_key);
@@ -135,7 +135,7 @@ END $$;
 CREATE TRIGGER organization_close AFTER INSERT ON organization_span FOR EACH ROW EXECUTE FUNCTION organization_close();
 
 -- What a unit's answer shows of its identifiers and former names stands ready in its row.
-CREATE FUNCTION organization_summarise() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+CREATE FUNCTION organization_summarise() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE unit uuid := coalesce(new.organization_id, old.organization_id);
 BEGIN
   UPDATE organization o SET
@@ -227,7 +227,7 @@ END $$;
 
 -- Code, name and kind of a unit the caller sees, or of one above its seat or its mandates: the names up to the root.
 -- (plpgsql throughout where a function does not inline: SQL functions are planned anew at every call.)
-CREATE FUNCTION organization_ref(unit uuid) RETURNS jsonb LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public AS $$
+CREATE FUNCTION organization_ref(unit uuid) RETURNS jsonb LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE o record;
 BEGIN
   SELECT x.id, x.code, x.name, x.kind, x.scope_key INTO o FROM organization x WHERE x.id = unit;
@@ -240,7 +240,7 @@ END $$;
 
 -- Ids of units in the caller's area whose name or code contains the text, whatever its accents.
 CREATE FUNCTION organization_search(q text) RETURNS uuid[] LANGUAGE plpgsql STABLE SECURITY DEFINER
-  SET search_path = tiendo, public AS $$
+  SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   pattern text := '%' || replace(replace(replace(fold(btrim(q)), '\', '\\'), '%', '\%'), '_', '\_') || '%';
   ids uuid[];

@@ -167,10 +167,11 @@ BEGIN
     EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t);
     EXECUTE format('CREATE POLICY owner_all ON %I TO tiendo_owner USING (true) WITH CHECK (true)', t);
   END LOOP;
-  -- Staff data is for administrators of the subtree; everyone sees what is their own.
+  -- Staff data is for administrators of the subtree: a mandate widens what is read of the work, never of the staff.
   FOREACH t IN ARRAY ARRAY['account', 'client', 'access_grant'] LOOP
     EXECUTE format('CREATE POLICY administrators_only ON %I AS RESTRICTIVE FOR SELECT TO tiendo_service
-      USING ((SELECT me_role()) = ''administrator'')', t);
+      USING ((SELECT me_role()) = ''administrator'' AND scope_key >= (SELECT me_seat_key())
+        AND scope_key < (SELECT me_seat_key()) || ''~'')', t);
     EXECUTE format('CREATE POLICY service_insert ON %I FOR INSERT TO tiendo_service
       WITH CHECK ((SELECT me_permission()) = %L AND scope_key <@ (SELECT write_scope()))', t,
       CASE t WHEN 'access_grant' THEN 'grants:write' ELSE t || 's:write' END);
@@ -190,7 +191,7 @@ GRANT SELECT (id, organization_id, scope_key, name, scopes, status, version, cre
 GRANT INSERT ON account, client, access_grant, mandate TO tiendo_service;
 
 -- The row's unit decides its key; a trigger keeps a caller from naming another.
-CREATE FUNCTION copy_scope_key() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+CREATE FUNCTION copy_scope_key() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   SELECT o.scope_key INTO STRICT new.scope_key FROM organization o
   WHERE o.id = (to_jsonb(new) ->> tg_argv[0])::uuid;

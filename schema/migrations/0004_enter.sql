@@ -4,7 +4,7 @@ SET search_path = tiendo, public;
 
 -- Adds an area to the pairs (programme, area) that a programme-bound mandate gives.
 CREATE FUNCTION add_limited(INOUT programmes uuid[], INOUT scopes text[], programme uuid, key text)
-  LANGUAGE plpgsql IMMUTABLE SET search_path = tiendo, public AS $$
+  LANGUAGE plpgsql IMMUTABLE SET search_path = tiendo, public, pg_temp AS $$
 DECLARE i int := array_position(programmes, programme);
 BEGIN
   IF i IS NULL THEN
@@ -18,24 +18,26 @@ END $$;
 -- Errors: 401 invalid_token when the session, its key, account or grant no longer holds; 403 insufficient_scope when
 -- the role (or the client's scopes) lacks the permission. A NULL permission asks for an authenticated caller only.
 -- Of all definer functions this one alone has no SET search_path, which would cost a quarter of its time: every name in it
--- is qualified instead, and the service's role can create nothing that could stand in for an operator.
+-- is qualified instead, its types too (pg_temp is searched first for tables and types), and the service's role can create nothing
+-- that could stand in for a function or an operator.
 CREATE FUNCTION enter(p_grant uuid, p_session uuid, p_kid text, p_permission text) RETURNS void
   LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
   -- scalars, not a record: a record's type is looked up anew on every call (a sixth of the time)
-  c_account uuid; c_client uuid; c_role text; c_seat uuid; c_from date; c_to date; c_revoked timestamptz;
-  c_key text; c_root uuid; c_kind text; c_parent uuid; c_expires timestamptz; c_session_revoked timestamptz;
-  c_status text; c_scopes text[]; c_grows text; c_allowed boolean; c_key_ok boolean;
-  at timestamptz := tiendo.clock_now();
-  on_day date := tiendo.today();
-  m_key text; m_functions text[]; m_programme uuid;
+  c_account pg_catalog.uuid; c_client pg_catalog.uuid; c_seat pg_catalog.uuid; c_root pg_catalog.uuid; c_parent pg_catalog.uuid;
+  c_role pg_catalog.text; c_key pg_catalog.text; c_kind pg_catalog.text; c_status pg_catalog.text; c_grows pg_catalog.text;
+  c_scopes pg_catalog.text[]; c_from pg_catalog.date; c_to pg_catalog.date; c_revoked pg_catalog.timestamptz;
+  c_expires pg_catalog.timestamptz; c_session_revoked pg_catalog.timestamptz; c_allowed pg_catalog.bool; c_key_ok pg_catalog.bool;
+  at pg_catalog.timestamptz := tiendo.clock_now();
+  on_day pg_catalog.date := tiendo.today();
+  m_key pg_catalog.text; m_functions pg_catalog.text[]; m_programme pg_catalog.uuid;
   own tiendo.keymultirange;
   readable tiendo.keymultirange;
   visible tiendo.keymultirange;
   writable tiendo.keymultirange := '{}';
   behalf tiendo.keymultirange := '{}';
-  lp uuid[]; ls text[];
-  wp uuid[]; ws text[];
+  lp pg_catalog.uuid[]; ls pg_catalog.text[];
+  wp pg_catalog.uuid[]; ws pg_catalog.text[];
 BEGIN
   SELECT g.account_id, g.client_id, g.role, g.organization_id, g.valid_from, g.valid_to, g.revoked_at,
       o.scope_key, o.root_id, o.kind, o.parent_id, s.expires_at, s.revoked_at,
@@ -98,7 +100,7 @@ BEGIN
   END LOOP;
 
   PERFORM set_config('tiendo.lo', lower(visible), true), set_config('tiendo.hi', upper(visible), true),
-    set_config('tiendo.one', (readable = visible AND visible = tiendo.keymultirange(range_merge(visible)))::text, true),
+    set_config('tiendo.one', (readable = visible AND visible = tiendo.keymultirange(range_merge(visible)))::pg_catalog.text, true),
     set_config('tiendo.me', concat(p_grant, '|', p_session, '|', c_account, '|', c_client, '|', c_seat, '|',
       c_key, '|', c_root, '|', c_role, '|', p_permission, '|', visible, '|', readable, '|', writable, '|', behalf, '|',
       lp, '|', ls, '|', wp, '|', ws), true);

@@ -81,7 +81,7 @@ CREATE FUNCTION journal(action text, resource_type text, resource_id uuid, versi
   VALUES (tiendo.me_account(), tiendo.me_client(), tiendo.me_grant(), tiendo.me_session(), $1, $2, $3, $4, $5, $9, $8, $6, $7) $$;
 
 -- What the chain covers of a row.
-CREATE FUNCTION journal_text(j journal) RETURNS text LANGUAGE sql STABLE SET search_path = tiendo, public AS $$
+CREATE FUNCTION journal_text(j journal) RETURNS text LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
   SELECT jsonb_build_array(j.seq, extract(epoch FROM j.at), j.account_id, j.client_id, j.grant_id, j.session_id, j.action,
     j.resource_type, j.resource_id, j.version, j.scope_key, j.programme_id, j.request_id, j.before, j.after)::text $$;
 
@@ -89,7 +89,7 @@ CREATE FUNCTION journal_text(j journal) RETURNS text LANGUAGE sql STABLE SET sea
 -- Gives the rows sealed and the chain's head. Transaction numbers do not survive a dump and restore: when the cluster's
 -- own are behind the state's, what is unsealed is taken by seq and the state starts again from here.
 CREATE FUNCTION seal_step(most int DEFAULT 5000, OUT sealed int, OUT head_position bigint, OUT head_hash text)
-  LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   state seal_state;
   horizon xid8 := pg_snapshot_xmin(pg_current_snapshot());
@@ -131,7 +131,7 @@ END $$;
 
 -- The chain's head, for a checkpoint.
 CREATE FUNCTION seal_head(OUT head_position bigint, OUT head_hash text) LANGUAGE sql STABLE SECURITY DEFINER
-  SET search_path = tiendo, public AS $$ SELECT s.position, encode(s.hash, 'hex') FROM seal_state s $$;
+  SET search_path = tiendo, public, pg_temp AS $$ SELECT s.position, encode(s.hash, 'hex') FROM seal_state s $$;
 
 -- Claims an idempotency key for the entered caller. In flight elsewhere: 409 at once. Known with the same fingerprint: the
 -- stored answer. Known with another: 422. New, or older than the keeping time: no row.
@@ -165,7 +165,7 @@ CREATE FUNCTION idempotency_store(p_key text, p_fingerprint bytea, p_status int,
   INSERT INTO tiendo.idempotency (caller, key, fingerprint, status, version, location, body)
   VALUES (coalesce(tiendo.me_account(), tiendo.me_client()), p_key, p_fingerprint, p_status, p_version, p_location, p_body) $$;
 -- Drops what is past its keeping time; called by the sealer now and then.
-CREATE FUNCTION housekeeping(hours int DEFAULT 24) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = tiendo, public AS $$
+CREATE FUNCTION housekeeping(hours int DEFAULT 24) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
   DELETE FROM idempotency WHERE created_at < clock_now() - make_interval(hours => hours);
   DELETE FROM refresh_token WHERE expires_at < clock_now() - interval '7 days';
   DELETE FROM login_throttle WHERE window_start < clock_now() - interval '1 day'; $$;

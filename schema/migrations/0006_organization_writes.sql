@@ -115,7 +115,7 @@ BEGIN
     made_up = CASE WHEN patch ? 'made_up' THEN (patch ->> 'made_up')::boolean ELSE o.made_up END,
     note = CASE WHEN patch ? 'note' THEN patch ->> 'note' ELSE o.note END,
     version = o.version + 1, updated_at = clock_now()
-  WHERE o.id = unit.id AND (if_match = '*' OR o.version::text = if_match)
+  WHERE o.id = unit.id AND (if_match = '*' OR o.version::text = ANY (string_to_array(if_match, ',')))
   RETURNING * INTO unit;
   IF NOT FOUND THEN PERFORM fail(412, 'version_conflict'); END IF;
   IF patch ? 'name' THEN
@@ -134,7 +134,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION ancestor_ids(unit uuid) RETURNS TABLE (id uuid, n int) LANGUAGE sql STABLE SECURITY DEFINER
-  SET search_path = tiendo, public AS $$
+  SET search_path = tiendo, public, pg_temp AS $$
   SELECT a.id, length(a.scope_key) / 6 FROM organization o JOIN organization a ON a.scope_key = ANY (ancestor_keys(o.scope_key))
   WHERE o.id = unit AND o.scope_key <@ (SELECT area()) $$;
 -- The names from the root down to a visible unit's parent.

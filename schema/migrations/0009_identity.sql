@@ -10,12 +10,12 @@ ALTER TABLE session ADD COLUMN scopes text[];
 -- ---- the throttle ------------------------------------------------------------------------------------------
 -- Names are hashed: what people type into the wrong field must not be kept.
 CREATE FUNCTION throttle_key(what text, username text, address text) RETURNS text LANGUAGE sql IMMUTABLE
-  SET search_path = tiendo, public AS $$
+  SET search_path = tiendo, public, pg_temp AS $$
   SELECT what || ':' || encode(sha256(convert_to(username || chr(10) || address, 'UTF8')), 'hex') $$;
 
 -- Failures in the running window, and when it ends.
 CREATE FUNCTION throttle_state(p_key text, window_s int, OUT failures int, OUT ends timestamptz, OUT blocked_until timestamptz)
-  LANGUAGE plpgsql STABLE SET search_path = tiendo, public AS $$
+  LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   SELECT t.failures, t.window_start + make_interval(secs => window_s), t.blocked_until INTO failures, ends, blocked_until
   FROM login_throttle t WHERE t.key = p_key AND t.window_start > clock_now() - make_interval(secs => window_s);
@@ -23,7 +23,7 @@ BEGIN
 END $$;
 
 -- Whether that name has logged in from that address during the last day.
-CREATE FUNCTION throttle_known(username text, address text) RETURNS boolean LANGUAGE sql STABLE SET search_path = tiendo, public AS $$
+CREATE FUNCTION throttle_known(username text, address text) RETURNS boolean LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
   SELECT EXISTS (SELECT FROM login_throttle t WHERE t.key = throttle_key('known', username, address)
     AND t.window_start > clock_now() - interval '1 day') $$;
 
@@ -33,7 +33,7 @@ CREATE FUNCTION throttle_known(username text, address text) RETURNS boolean LANG
 -- hold up an address from which that name has logged in during the last day. So nobody can lock another out.
 CREATE FUNCTION login_begin(p_username text, p_address text, most int, window_s int,
     OUT account_id uuid, OUT password_hash text, OUT wait_s int)
-  LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   pair record := throttle_state(throttle_key('pair', p_username, p_address), window_s);
   everywhere record := throttle_state(throttle_key('name', p_username, ''), window_s);
@@ -56,7 +56,7 @@ BEGIN
 END $$;
 
 -- Counts one failure more.
-CREATE FUNCTION throttle_count(p_key text, window_s int) RETURNS int LANGUAGE sql SET search_path = tiendo, public AS $$
+CREATE FUNCTION throttle_count(p_key text, window_s int) RETURNS int LANGUAGE sql SET search_path = tiendo, public, pg_temp AS $$
   INSERT INTO login_throttle AS l (key, failures, window_start) VALUES (p_key, 1, clock_now())
   ON CONFLICT (key) DO UPDATE SET
     failures = CASE WHEN l.window_start <= clock_now() - make_interval(secs => window_s) THEN 1 ELSE l.failures + 1 END,
@@ -66,7 +66,7 @@ CREATE FUNCTION throttle_count(p_key text, window_s int) RETURNS int LANGUAGE sq
 -- The second third, where the password did not fit. Whether it was one too many: then it is answered like a fitting one
 -- that came too late.
 CREATE FUNCTION login_fail(p_username text, p_address text, most int, window_s int) RETURNS boolean
-  LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE failures int := throttle_count(throttle_key('pair', p_username, p_address), window_s);
 BEGIN
   PERFORM throttle_count(throttle_key('name', p_username, ''), window_s);
@@ -74,22 +74,22 @@ BEGIN
 END $$;
 
 -- ---- grants and what they give -----------------------------------------------------------------------------
-CREATE FUNCTION grant_holds(g access_grant) RETURNS boolean LANGUAGE sql STABLE SET search_path = tiendo, public AS $$
+CREATE FUNCTION grant_holds(g access_grant) RETURNS boolean LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
   SELECT g.revoked_at IS NULL AND g.valid_from <= today() AND (g.valid_to IS NULL OR g.valid_to >= today()) $$;
 
 -- The permissions of a role, cut down to a client's or a session's where there are any.
-CREATE FUNCTION role_scopes(p_role text, limits text[]) RETURNS text[] LANGUAGE sql STABLE SET search_path = tiendo, public AS $$
+CREATE FUNCTION role_scopes(p_role text, limits text[]) RETURNS text[] LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
   SELECT coalesce(array_agg(permission ORDER BY permission), '{}') FROM role_permission
   WHERE role = p_role AND (limits IS NULL OR permission = 'me:read' OR permission = ANY (limits)) $$;
 
-CREATE FUNCTION held_grant(g access_grant) RETURNS jsonb LANGUAGE sql STABLE SET search_path = tiendo, public AS $$
+CREATE FUNCTION held_grant(g access_grant) RETURNS jsonb LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
   SELECT jsonb_build_object('id', g.id, 'role', g.role, 'organization',
       jsonb_build_object('id', o.id, 'code', o.code, 'name', o.name, 'kind', o.kind),
     'valid_from', g.valid_from, 'valid_to', g.valid_to)
   FROM organization o WHERE o.id = g.organization_id $$;
 
 -- The grants an account or a client may act under today, oldest first.
-CREATE FUNCTION held_grants(holder uuid) RETURNS jsonb LANGUAGE sql STABLE SET search_path = tiendo, public AS $$
+CREATE FUNCTION held_grants(holder uuid) RETURNS jsonb LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
   SELECT coalesce(jsonb_agg(held_grant(g) ORDER BY g.id), '[]')
   FROM access_grant g WHERE (g.account_id = holder OR g.client_id = holder) AND grant_holds(g) $$;
 
@@ -100,7 +100,7 @@ CREATE FUNCTION held_grants(holder uuid) RETURNS jsonb LANGUAGE sql STABLE SET s
 CREATE FUNCTION login_finish(p_username text, p_address text, most int, window_s int, p_account uuid, p_grant uuid,
     p_session uuid, p_refresh bytea, refresh_s int,
     OUT result text, OUT grant_id uuid, OUT scope text, OUT grants text)
-  LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   until timestamptz := clock_now() + make_interval(secs => refresh_s);
   pair record := throttle_state(throttle_key('pair', p_username, p_address), window_s);
@@ -137,12 +137,12 @@ BEGIN
 END $$;
 
 -- The scopes asked for; who one is may always be read.
-CREATE FUNCTION narrowed(asked text[]) RETURNS text[] LANGUAGE sql IMMUTABLE SET search_path = tiendo, public AS $$
+CREATE FUNCTION narrowed(asked text[]) RETURNS text[] LANGUAGE sql IMMUTABLE SET search_path = tiendo, public, pg_temp AS $$
   SELECT CASE WHEN 'me:read' = ANY (asked) THEN asked ELSE array_prepend('me:read', asked) END WHERE asked IS NOT NULL $$;
 
 -- A client proves itself with its secret's hash: its id, or NULL.
 CREATE FUNCTION client_check(p_client text, p_secret bytea) RETURNS uuid
-  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public AS $$
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
   SELECT c.id FROM client c
   WHERE is_uuid(p_client) AND c.id = CASE WHEN is_uuid(p_client) THEN p_client::uuid END
     AND c.status = 'active' AND c.secret_hash = p_secret $$;
@@ -151,7 +151,7 @@ CREATE FUNCTION client_check(p_client text, p_secret bytea) RETURNS uuid
 -- result: ok, or an error's name of RFC 6749.
 CREATE FUNCTION client_session(p_client text, p_secret bytea, p_session uuid, asked text[], access_s int,
     OUT result text, OUT grant_id uuid, OUT subject uuid, OUT scope text)
-  LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   c client;
   g access_grant;
@@ -184,7 +184,7 @@ END $$;
 -- is in wrong hands. asked narrows the new access token alone. result: ok, or an error's name of RFC 6749, or reused.
 CREATE FUNCTION refresh_use(p_old bytea, p_new bytea, refresh_s int, p_client uuid, asked text[],
     OUT result text, OUT session_id uuid, OUT grant_id uuid, OUT subject uuid, OUT scope text)
-  LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   until timestamptz := clock_now() + make_interval(secs => refresh_s);
   old refresh_token;
@@ -225,7 +225,7 @@ END $$;
 -- Ends a session, named by its id or by one of its refresh tokens; unknown ones end nothing. A client that proved itself
 -- ends sessions of its own alone.
 CREATE FUNCTION session_end(p_session uuid, p_refresh bytea, p_client uuid) RETURNS void
-  LANGUAGE sql SECURITY DEFINER SET search_path = tiendo, public AS $$
+  LANGUAGE sql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
   UPDATE session s SET revoked_at = clock_now(), revoked_reason = 'ended by its holder'
   WHERE s.revoked_at IS NULL AND (p_client IS NULL OR s.client_id = p_client)
     AND (s.id = p_session OR s.id = (SELECT t.session_id FROM refresh_token t WHERE t.token_hash = p_refresh)) $$;
@@ -233,19 +233,19 @@ CREATE FUNCTION session_end(p_session uuid, p_refresh bytea, p_client uuid) RETU
 -- ---- signing keys ------------------------------------------------------------------------------------------
 -- The keys whose tokens are accepted, newest first.
 CREATE FUNCTION signing_keys() RETURNS TABLE (kid text, public_jwk text)
-  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public AS $$
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
   SELECT k.kid, k.public_jwk FROM signing_key k
   WHERE k.accepted_until IS NULL OR k.accepted_until > clock_now() ORDER BY k.created_at DESC, k.kid $$;
 
 -- The key that signs now, sealed.
 CREATE FUNCTION signing_key_active(OUT kid text, OUT sealed text)
-  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public AS $$
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
   SELECT k.kid, encode(k.private_sealed, 'hex') FROM signing_key k
   WHERE k.signs_until IS NULL ORDER BY k.created_at DESC, k.kid LIMIT 1 $$;
 
 -- A new key signs from now on; the ones before it are accepted for so long yet. For the owner alone.
 CREATE FUNCTION signing_key_rotate(p_kid text, p_public text, p_sealed bytea, overlap_s int) RETURNS void
-  LANGUAGE plpgsql SET search_path = tiendo, public AS $$
+  LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended('tiendo.signing_key', 0));
   UPDATE signing_key k SET signs_until = clock_now(), accepted_until = clock_now() + make_interval(secs => overlap_s)
@@ -255,14 +255,14 @@ END $$;
 
 -- ---- the beginning of everything ---------------------------------------------------------------------------
 -- What the journal keeps of the first account: no password, no hash.
-CREATE FUNCTION account_image(a account) RETURNS jsonb LANGUAGE sql STABLE SET search_path = tiendo, public AS $$
+CREATE FUNCTION account_image(a account) RETURNS jsonb LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
   SELECT jsonb_build_object('id', a.id, 'username', a.username, 'display_name', a.display_name,
     'organization_id', a.organization_id, 'status', a.status, 'version', a.version) $$;
 
 -- A root unit, its first administrator and that account's grant; what is there already stays as it is. made says what
 -- was missing. For the owner alone.
 CREATE FUNCTION bootstrap(root uuid, account uuid, grant_row uuid, p jsonb, p_password_hash text) RETURNS text[]
-  LANGUAGE plpgsql SET search_path = tiendo, public AS $$
+  LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   made text[] := '{}';
   unit organization;
@@ -300,7 +300,7 @@ END $$;
 -- ---- who am I ----------------------------------------------------------------------------------------------
 -- The mandates that the seat holds today, and over which unit each reaches.
 CREATE FUNCTION seat_mandates() RETURNS TABLE (m mandate, over_id uuid)
-  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public AS $$
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
   SELECT x, coalesce(x.over_id, seat.parent_id)
   FROM organization seat
     JOIN mandate x ON x.unit_id = seat.id
@@ -309,7 +309,7 @@ CREATE FUNCTION seat_mandates() RETURNS TABLE (m mandate, over_id uuid)
   WHERE seat.id = me_seat() AND x.valid_from <= today() AND (x.valid_to IS NULL OR x.valid_to >= today()) $$;
 
 -- What the entered caller is and may do, and why.
-CREATE FUNCTION me_json() RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public AS $$
+CREATE FUNCTION me_json() RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   limits text[] := (SELECT scopes FROM client WHERE id = me_client());
   mandates jsonb;

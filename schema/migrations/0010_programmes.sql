@@ -86,7 +86,7 @@ GRANT UPDATE (name, position), DELETE ON programme_pillar TO tiendo_service;
 
 -- The unit named by scope decides root and key; the codes are kept beside the ids, because a definition names its
 -- units to everyone it holds for.
-CREATE FUNCTION programme_place() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+CREATE FUNCTION programme_place() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   SELECT o.root_id, o.scope_key, o.code INTO STRICT new.root_id, new.scope_key, new.scope_code
   FROM organization o WHERE o.id = new.scope_id;
@@ -189,7 +189,7 @@ BEGIN
     ends_on = CASE WHEN patch ? 'ends_on' THEN (patch ->> 'ends_on')::date ELSE x.ends_on END,
     note = CASE WHEN patch ? 'note' THEN patch ->> 'note' ELSE x.note END,
     version = x.version + 1, updated_at = clock_now()
-  WHERE x.id = p.id AND (if_match = '*' OR x.version::text = if_match)
+  WHERE x.id = p.id AND (if_match = '*' OR x.version::text = ANY (string_to_array(if_match, ',')))
   RETURNING * INTO p;
   IF NOT FOUND THEN PERFORM fail(412, 'version_conflict'); END IF;
   IF patch ? 'pillars' THEN

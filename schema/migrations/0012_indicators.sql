@@ -61,7 +61,7 @@ GRANT SELECT, INSERT ON indicator TO tiendo_service;
 GRANT UPDATE (pillar, name, text, unit, kind, direction, aggregation, time_aggregation, frequency, categories, source_required,
   baseline, document, note, version, updated_at) ON indicator TO tiendo_service;
 
-CREATE FUNCTION indicator_place() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+CREATE FUNCTION indicator_place() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   SELECT p.root_id, p.scope_key INTO STRICT new.root_id, new.scope_key FROM programme p WHERE p.id = new.programme_id;
   RETURN new;
@@ -190,7 +190,7 @@ BEGIN
     document = CASE WHEN patch ? 'document' THEN patch ->> 'document' ELSE x.document END,
     note = CASE WHEN patch ? 'note' THEN patch ->> 'note' ELSE x.note END,
     version = x.version + 1, updated_at = clock_now()
-  WHERE x.id = i.id AND (if_match = '*' OR x.version::text = if_match)
+  WHERE x.id = i.id AND (if_match = '*' OR x.version::text = ANY (string_to_array(if_match, ',')))
   RETURNING * INTO i;
   IF NOT FOUND THEN PERFORM fail(412, 'version_conflict'); END IF;
   body_out := indicator_json(i);

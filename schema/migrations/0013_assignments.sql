@@ -77,7 +77,7 @@ GRANT UPDATE (entered_by, source, client_id, validity, version, updated_at) ON a
 GRANT SELECT ON assignment_unit, assignment_count TO tiendo_service;
 
 -- Keys in order, so that two who assign at once wait for each other one way only.
-CREATE FUNCTION assignment_counted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+CREATE FUNCTION assignment_counted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE sign int := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
 BEGIN
   INSERT INTO assignment_count AS c
@@ -102,7 +102,7 @@ CREATE FUNCTION assignment_lock(indicator uuid) RETURNS bigint LANGUAGE sql IMMU
 -- Who is assigned an indicator, among the units whose key is in [low, high): every stretch once, by the first claim.
 CREATE FUNCTION assignment_claims(p_indicator uuid, low text, high text)
   RETURNS TABLE (assignment_id uuid, organization_id uuid, scope_key text, days datemultirange)
-  LANGUAGE sql STABLE SET search_path = tiendo, public AS $$
+  LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
   WITH claim AS (
     SELECT a.id, o.id AS unit, o.scope_key, datemultirange(a.validity * daterange(o.valid_from, o.valid_to, '[]')) AS days,
       row_number() OVER (PARTITION BY o.id ORDER BY a.created_at DESC, a.id DESC) AS place
@@ -127,7 +127,7 @@ CREATE FUNCTION assignment_claims(p_indicator uuid, low text, high text)
 
 -- Makes assignment_unit right for an indicator's units in [low, high), and the values' own mark with it.
 CREATE FUNCTION assignment_expand(p_indicator uuid, low text, high text) RETURNS void
-  LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   WITH claim AS MATERIALIZED (
     SELECT c.*, a.programme_id, a.mode, a.entered_by, a.source, a.client_id
@@ -167,7 +167,7 @@ BEGIN
   PERFORM set_config('tiendo.recount', '', true);
 END $$;
 
-CREATE FUNCTION assignment_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+CREATE FUNCTION assignment_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(assignment_lock_all()), pg_advisory_xact_lock(assignment_lock(new.indicator_id));
   PERFORM assignment_expand(new.indicator_id, new.scope_key, new.scope_key || '~');
@@ -176,7 +176,7 @@ END $$;
 CREATE TRIGGER assignment_changed AFTER INSERT OR UPDATE ON assignment FOR EACH ROW EXECUTE FUNCTION assignment_changed();
 
 -- A new stretch of a unit (a new unit, a new kind) may fall under assignments by kind.
-CREATE FUNCTION assignment_span() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+CREATE FUNCTION assignment_span() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE a record;
 BEGIN
   PERFORM pg_advisory_xact_lock_shared(assignment_lock_all());
@@ -191,7 +191,7 @@ CREATE TRIGGER assignment_span AFTER INSERT ON organization_span REFERENCING NEW
   FOR EACH STATEMENT EXECUTE FUNCTION assignment_span();
 
 -- An assignment's indicator and unit decide its key and programme.
-CREATE FUNCTION assignment_place() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+CREATE FUNCTION assignment_place() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   SELECT o.scope_key, o.code INTO STRICT new.scope_key, new.unit_code FROM organization o
   WHERE o.id = coalesce(new.organization_id, new.under_id);
@@ -201,7 +201,7 @@ END $$;
 CREATE TRIGGER assignment_place BEFORE INSERT ON assignment FOR EACH ROW EXECUTE FUNCTION assignment_place();
 
 -- The client of this id in the caller's area, or NULL: definers name clients that only administrators may read.
-CREATE FUNCTION client_in_area(ref text) RETURNS uuid LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public AS $$
+CREATE FUNCTION client_in_area(ref text) RETURNS uuid LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   RETURN (SELECT c.id FROM client c WHERE is_uuid(ref) AND c.id = ref::uuid AND c.scope_key <@ area());
 END $$;

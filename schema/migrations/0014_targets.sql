@@ -45,7 +45,7 @@ GRANT SELECT, INSERT ON target TO tiendo_service;
 GRANT UPDATE (starts_on, baseline, baseline_on, value, stretch, upper, maintain, due_on, note, version, updated_at)
   ON target TO tiendo_service;
 
-CREATE FUNCTION target_place() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+CREATE FUNCTION target_place() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   SELECT o.scope_key, o.code INTO STRICT new.scope_key, new.organization_code FROM organization o WHERE o.id = new.organization_id;
   SELECT i.programme_id INTO STRICT new.programme_id FROM indicator i WHERE i.id = new.indicator_id;
@@ -123,7 +123,7 @@ BEGIN
     due_on = CASE WHEN patch ? 'due_on' THEN (patch ->> 'due_on')::date ELSE x.due_on END,
     note = CASE WHEN patch ? 'note' THEN patch ->> 'note' ELSE x.note END,
     version = x.version + 1, updated_at = clock_now()
-  WHERE x.id = t.id AND (if_match = '*' OR x.version::text = if_match)
+  WHERE x.id = t.id AND (if_match = '*' OR x.version::text = ANY (string_to_array(if_match, ',')))
   RETURNING * INTO t;
   IF NOT FOUND THEN PERFORM fail(412, 'version_conflict'); END IF;
   body_out := target_json(t);

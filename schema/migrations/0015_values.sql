@@ -38,15 +38,16 @@ CREATE TABLE value (
   version bigint NOT NULL DEFAULT 1,
   created_at timestamptz NOT NULL DEFAULT clock_now(),
   updated_at timestamptz NOT NULL DEFAULT clock_now(),
-  -- A unit has one key, so this is the uniqueness of indicator, unit, period and category, in the order ranges are read.
-  CONSTRAINT value_taken UNIQUE (indicator_id, period_id, scope_key, category),
+  -- A unit has one key, so this is the uniqueness of indicator, unit, period and category. The key goes first: the index gives
+  -- pages their tree order too, and a look-up of one value has no worse index to be led astray to.
+  CONSTRAINT value_taken UNIQUE (scope_key, indicator_id, period_id, category),
   CONSTRAINT value_figure CHECK (num_nonnulls(numerator, number, done) = CASE state WHEN 'reported' THEN 1 ELSE 0 END),
   CONSTRAINT value_ratio CHECK (CASE WHEN numerator IS NULL THEN denominator IS NULL
     ELSE denominator IS NOT NULL AND numerator >= 0 AND (denominator > 0 OR (denominator = 0 AND numerator = 0)) END),
   CONSTRAINT value_done CHECK (coalesce(done, false) = (done_on IS NOT NULL))
 );
 COMMENT ON CONSTRAINT value_taken ON value IS '412 version_conflict';
-CREATE INDEX value_tree ON value (scope_key, id);
+CREATE INDEX value_range ON value (indicator_id, period_id, scope_key);
 CREATE INDEX value_updated ON value (updated_at, id);
 
 CREATE TABLE value_revision (
@@ -125,7 +126,7 @@ GRANT UPDATE (state, counted, done, done_on, numerator, denominator, number, not
 GRANT SELECT ON value_revision, rollup, rollup_delta TO tiendo_service;
 
 -- ---- what every write of values leaves behind --------------------------------------------------------------
-CREATE FUNCTION value_inserted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+CREATE FUNCTION value_inserted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   INSERT INTO value_revision
   SELECT id, version, updated_at, indicator_id, period_id, programme_id, scope_key, category, organization_code, period_code, state, done, done_on, numerator, denominator, number, note,
@@ -147,7 +148,7 @@ CREATE TRIGGER value_inserted AFTER INSERT ON value REFERENCING NEW TABLE AS mad
   FOR EACH STATEMENT EXECUTE FUNCTION value_inserted();
 
 -- A change of assignments turns counted alone and is no revision of the value: it says so in tiendo.recount.
-CREATE FUNCTION value_updated() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+CREATE FUNCTION value_updated() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   IF current_setting('tiendo.recount', true) IS DISTINCT FROM 'on' THEN
     INSERT INTO value_revision
@@ -174,7 +175,7 @@ END $$;
 CREATE TRIGGER value_updated AFTER UPDATE ON value REFERENCING OLD TABLE AS was NEW TABLE AS now_is
   FOR EACH STATEMENT EXECUTE FUNCTION value_updated();
 
-CREATE FUNCTION value_deleted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+CREATE FUNCTION value_deleted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   INSERT INTO value_revision (value_id, version, at, indicator_id, period_id, programme_id, scope_key, category, organization_code,
     period_code, state, reason, on_behalf, entered_by,
@@ -201,7 +202,7 @@ CREATE TRIGGER value_deleted AFTER DELETE ON value REFERENCING OLD TABLE AS was
 
 -- Folds up to so many deltas into the sums, for every unit they concern; one process at a time. Readers see the sums
 -- and the deltas of one snapshot, so the figures are the same before, during and after.
-CREATE FUNCTION rollup_fold(most int DEFAULT 10000) RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public AS $$
+CREATE FUNCTION rollup_fold(most int DEFAULT 10000) RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE folded int;
 BEGIN
   IF NOT pg_try_advisory_xact_lock(hashtextextended('tiendo.rollup', 0)) THEN RETURN 0; END IF;

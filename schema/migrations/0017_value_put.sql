@@ -117,7 +117,7 @@ BEGIN
     VALUES (new_id, i.id, o_id, p_id, i.programme_id, key, cat, i.code, o_code, p_code, s, a_counted, n_done, n_done_on::date,
       trim_scale(n_num::numeric), trim_scale(n_den::numeric), trim_scale(n_number::numeric), n_note, n_evidence, n_source,
       body ->> 'reason', o_id <> seat, seat_code, seat, me_account(), me_client(), me_grant(), me_session())
-    ON CONFLICT (indicator_id, period_id, scope_key, category) DO NOTHING
+    ON CONFLICT (scope_key, indicator_id, period_id, category) DO NOTHING
     RETURNING * INTO v;
     IF NOT FOUND THEN PERFORM fail(412, 'version_conflict'); END IF;
     status := 201; version := v.version;

@@ -228,7 +228,7 @@ BEGIN
       (SELECT me_grant()), (SELECT me_session())
     FROM import_item i WHERE i.outcome = 'create'
     ORDER BY i.indicator_id, i.period_id, i.scope_key, i.category
-    ON CONFLICT (indicator_id, period_id, scope_key, category) DO NOTHING;
+    ON CONFLICT (scope_key, indicator_id, period_id, category) DO NOTHING;
     GET DIAGNOSTICS n = ROW_COUNT;
     IF n < creates THEN PERFORM fail(409, 'concurrent_change', NULL, 'Some of the values were entered meanwhile.'); END IF;
   END IF;
