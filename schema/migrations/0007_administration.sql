@@ -192,7 +192,8 @@ END $$;
 
 -- What is entrusted to one's own unit is seen there, whoever gave it.
 CREATE POLICY service_own ON mandate FOR SELECT TO tiendo_service
-  USING (unit_id = (SELECT me_seat()) OR unit_kind = (SELECT o.kind FROM organization o WHERE o.id = me_seat()));
+  USING (unit_id = (SELECT me_seat()) OR (unit_kind = (SELECT o.kind FROM organization o WHERE o.id = me_seat())
+    AND (SELECT me_seat_key()) ^@ scope_key));
 
 GRANT EXECUTE ON FUNCTION uuid_v7(), mandate_json(mandate), mandate_create(uuid, jsonb, text), grant_json(access_grant),
   grant_give(uuid, uuid, uuid, jsonb, text, text), grant_create(uuid, jsonb, text), account_json(uuid), client_json(uuid),

@@ -31,3 +31,14 @@ def test_a_created_row_is_read_at_its_location(world, admin, collection):
     assert world.at("BB-TU", "administrator").get(where).status == 404
     denied = world.at("AA-W1", "viewer").get(where)
     assert denied.status == (200 if collection == "/v1/mandates" else 403)
+
+
+def test_a_mandate_by_kind_is_seen_by_that_kind_below_its_giver_alone(world):
+    made = world.at("AA-W1", "administrator").post("/v1/mandates", {"unit_kind": "party_cell", "over_parent": True, "functions": ["read"],
+                                                                    "valid_from": "2099-01-01"})
+    assert made.status == 201, made
+    where = made.header("Location")
+    assert world.at("AA-W1-C1", "viewer").get(where).status == 200
+    other = world.at("BB-TU", "administrator")
+    assert other.get(where).status == 404
+    assert made.json()["id"] not in {m["id"] for m in world.at("AA-W2", "viewer").items("/v1/mandates")}
