@@ -78,18 +78,20 @@ BEGIN
         AND (a.due_on IS NULL OR a.due_on > p.ends_on OR a.due_on >= on_day))
   ), due AS MATERIALIZED (
     -- who is to report: all of a unit's subtree, and the unit itself
-    SELECT x.id, x.period_id, x.by_period, u.key, (x.figures * u.n)::int AS expected, (x.figures * u.own)::int AS own_expected
-    FROM pair x, LATERAL (SELECT c.scope_key AS key, sum(CASE WHEN children AND c.scope_key = unit_key THEN c.own ELSE c.units END) AS n,
-        sum(c.own) AS own
-      FROM unnest(keys) k(key), LATERAL (SELECT * FROM assignment_count y WHERE y.indicator_id = x.id AND y.scope_key = k.key
-        AND y.validity @> x.ends_on OFFSET 0) c
-      GROUP BY 1) u
+    SELECT x.id, x.period_id, x.by_period, c.scope_key AS key,
+      x.figures * CASE WHEN children AND c.scope_key = unit_key THEN c.own ELSE c.units END AS expected, x.figures * c.own AS own_expected
+    FROM pair x, unnest(keys) k(key), LATERAL (SELECT * FROM assignment_count y WHERE y.indicator_id = x.id AND y.scope_key = k.key
+      AND y.validity @> x.ends_on OFFSET 0) c
     WHERE NOT x.before
   ), source AS MATERIALIZED (
     -- whose own values there can be: of those who are to report, and of all at or beneath a total
     SELECT x.*, CASE WHEN EXISTS (SELECT FROM assignment_unit y WHERE y.indicator_id = x.id AND y.mode = 'total' AND y.scope_key = ANY (lines || unit_key))
-      THEN keys ELSE ARRAY(SELECT d.key FROM due d WHERE d.id = x.id AND d.own_expected > 0) END AS holders
+      THEN keys ELSE ARRAY(SELECT DISTINCT d.key FROM due d
+        WHERE d.id = x.id AND (x.before OR d.period_id = x.period_id) AND d.own_expected > 0) END AS holders
     FROM pair x
+  ), goal AS MATERIALIZED (
+    SELECT l.*, a.id AS target_id, a.comparator, a.t, a.upper, a.due_on, coalesce(a.b, l.baseline) AS b, a.maintain, a.share
+    FROM play l LEFT JOIN aim a ON a.indicator_id = l.id AND a.key = unit_key
   ), part AS (
     -- what is stored of all below
     SELECT x.id, x.by_period, x.before, r.scope_key AS key, r.reported::int, r.not_applicable::int, r.done::int, r.numerator, r.denominator,
@@ -158,7 +160,8 @@ BEGIN
       CASE c.which WHEN 2 THEN s.own_done WHEN 1 THEN s.done END AS done,
       CASE c.which WHEN 2 THEN s.own_numerator WHEN 1 THEN s.numerator END AS numerator,
       CASE c.which WHEN 2 THEN s.own_denominator WHEN 1 THEN s.denominator END AS denominator,
-      CASE WHEN c.which = 2 THEN s.own_number WHEN c.which = 0 OR s.reported = 0 THEN NULL
+      -- what is stored of a ratio has a number too: 0
+      CASE WHEN l.kind = 'ratio' THEN NULL WHEN c.which = 2 THEN s.own_number WHEN c.which = 0 OR s.reported = 0 THEN NULL
         ELSE CASE l.aggregation WHEN 'min' THEN s.least WHEN 'max' THEN s.most WHEN 'last' THEN s.latest
           WHEN 'average' THEN s.number / s.reported ELSE s.number END END AS number,
       s.own_reported, s.own_done, s.own_numerator, s.own_denominator, s.own_number
@@ -186,15 +189,19 @@ BEGIN
     FROM figured f WHERE f.by_period IS NOT NULL AND NOT f.before
     GROUP BY f.indicator_id, f.key
   ), placed AS MATERIALIZED (
-    SELECT c.*, l.kind, l.direction, l.percentage, l.used, a.id AS target_id, a.comparator, a.t, a.upper, a.due_on,
-      coalesce(a.b, l.baseline) AS b, a.maintain, a.share, w.figures AS was,
+    SELECT c.indicator_id, c.key, c.expected, c.reported, c.not_applicable, c.done, c.numerator, c.denominator,
+      l.kind, l.direction, l.percentage, l.used, w.figures AS was,
+      CASE WHEN a.id IS NULL THEN l.target_id ELSE a.id END AS target_id, CASE WHEN a.id IS NULL THEN l.comparator ELSE a.comparator END AS comparator,
+      CASE WHEN a.id IS NULL THEN l.t ELSE a.t END AS t, CASE WHEN a.id IS NULL THEN l.upper ELSE a.upper END AS upper,
+      CASE WHEN a.id IS NULL THEN l.due_on ELSE a.due_on END AS due_on, CASE WHEN a.id IS NULL THEN l.b ELSE a.b END AS b,
+      CASE WHEN a.id IS NULL THEN l.maintain ELSE a.maintain END AS maintain, CASE WHEN a.id IS NULL THEN l.share ELSE a.share END AS share,
       CASE l.kind WHEN 'milestone' THEN CASE WHEN c.reported > 0 THEN c.done END
         ELSE CASE WHEN l.time_aggregation = 'min' AND c.least IS NOT NULL THEN c.least WHEN l.time_aggregation = 'max' AND c.most IS NOT NULL THEN c.most
           WHEN l.kind = 'ratio' THEN 100 * c.numerator / nullif(c.denominator, 0) ELSE c.number END END AS value,
       CASE l.kind WHEN 'milestone' THEN CASE WHEN c.own_reported > 0 THEN c.own_done END
         WHEN 'ratio' THEN percent(c.own_numerator, c.own_denominator) ELSE c.own_number END AS own_value
-    FROM timed c JOIN play l ON l.id = c.indicator_id
-      LEFT JOIN aim a ON a.indicator_id = c.indicator_id AND a.key = CASE WHEN c.aimed THEN c.key ELSE unit_key END
+    FROM timed c JOIN goal l ON l.id = c.indicator_id
+      LEFT JOIN aim a ON c.aimed AND a.indicator_id = c.indicator_id AND a.key = c.key
       LEFT JOIN prior w ON w.indicator_id = c.indicator_id
   ), judged AS MATERIALIZED (
     SELECT d.*,

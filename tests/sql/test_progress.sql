@@ -40,6 +40,27 @@ SELECT test('explain: what moved it', jsonb_array_length(:'e'::jsonb -> 'moved')
 SELECT test('explain: one sentence', :'e'::jsonb ->> 'sentence', 'Quý II/2026, chỉ tiêu “Cán bộ, đảng viên được tuyên truyền” của Đảng ủy phường 1 đạt 50% (30/60); '
   || '2/19 đơn vị đã báo cáo, 1 đơn vị không áp dụng; mục tiêu 100% đến ngày 31/12/2025: quá hạn mà chưa đạt; kéo xuống nhiều nhất là Chi bộ 2 phường 1 (10%).');
 SELECT test('explain: the difference beneath a total', (progress_explain('DN-TU', '2026-Q2', 'DN-02', NULL, NULL)::jsonb -> 'beneath' -> 0 -> 'difference')::text, '{"numerator": 37, "denominator": 96}');
+-- Figures of several periods, of the aggregate as of the unit alone: a ratio's trend without a baseline, its best month, a sum.
+SELECT test_enter('DN-TU', 'manager', 'indicators:write') \g /dev/null
+SELECT c.status FROM (VALUES ('LESS', 'ratio', 'decrease', 'ratio_of_sums', 'last', 'quarter'), ('BEST', 'ratio', 'increase', 'ratio_of_sums', 'max', 'month'),
+    ('SUM', 'number', 'increase', 'sum', 'sum', 'month')) x(code, kind, direction, aggregation, rule, frequency),
+  indicator_create(test_id(), jsonb_build_object('programme', 'DN-464', 'code', x.code, 'name', x.code, 'unit', 'units', 'kind', x.kind,
+    'direction', x.direction, 'aggregation', x.aggregation, 'time_aggregation', x.rule, 'frequency', x.frequency), NULL) c \g /dev/null
+SELECT c.status FROM unnest(ARRAY['LESS', 'BEST', 'SUM']) code,
+  assignment_create(code, test_id(), '{"kind":"directly_subordinate_party_committee","under":"DN-TU","mode":"own"}', NULL) c \g /dev/null
+SELECT status FROM target_create('LESS', test_id(), '{"organization":"DN-TU","comparator":"le","value":10,"starts_on":"2025-05-07","due_on":"2028-12-31"}', NULL) \g /dev/null
+SELECT test_enter('DN-TU', 'connector', 'values:write') \g /dev/null
+SELECT test_import('[{"indicator":"LESS","organization":"DN-W1","period":"2026-Q1","numerator":"50","denominator":"100"},
+ {"indicator":"LESS","organization":"DN-W1","period":"2026-Q2","numerator":"40","denominator":"100"},
+ {"indicator":"BEST","organization":"DN-W1","period":"2026-M04","numerator":"10","denominator":"100"},
+ {"indicator":"BEST","organization":"DN-W1","period":"2026-M05","numerator":"80","denominator":"100"},
+ {"indicator":"SUM","organization":"DN-W1","period":"2026-M04","number":"7"},
+ {"indicator":"SUM","organization":"DN-W1","period":"2026-M06","number":"5"}]') \g /dev/null
+SELECT test_enter('DN-TU', 'viewer', 'progress:read') \g /dev/null
+SELECT test('periods: getting better is not deteriorating, ' || u, (pg_temp.item(u, '2026-Q2', 'LESS') LIKE '40 %at_risk%')::text, 'true') FROM unnest(ARRAY['DN-TU', 'DN-W1']) u;
+SELECT test('periods: the best month of a ratio, ' || u, (pg_temp.item(u, '2026-Q2', 'BEST') LIKE '80 %')::text, 'true') FROM unnest(ARRAY['DN-TU', 'DN-W1']) u;
+SELECT test('periods: every value once, of the province', pg_temp.item('DN-TU', '2026-Q2', 'SUM'), '12 | 12 2 10 0 | not_assessable ["2026-M04", "2026-M05", "2026-M06"]');
+SELECT test('periods: every value once, of the ward', pg_temp.item('DN-W1', '2026-Q2', 'SUM'), '12 | 3 2 1 0 | not_assessable ["2026-M04", "2026-M05", "2026-M06"]');
 SELECT test_enter('DN-W1', 'viewer', 'progress:read') \g /dev/null
 SELECT test('progress: the same for the ward itself', pg_temp.item('DN-W1', '2026-Q2', 'DN-06B'), '50 30 60 | 20 2 17 1 | 0.5 100 0.5 missed ["2026-Q2"]');
 SELECT test('progress: another ward is unknown', test_try($$SELECT progress('DN-W2', '2026-Q2', NULL, NULL, NULL)$$), 'TD422 invalid organization:unknown_reference');
