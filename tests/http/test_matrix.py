@@ -1,168 +1,366 @@
-"""Role × operation × place of the unit: what the contract's permission and the role matrix say, for every combination.
+"""The permission matrix: every role, against every operation, on every kind of target.
 
-The roles' permissions below are written down from the design, not read from the service. What a caller may is decided by three
-questions in this order: does the role hold the operation's permission (else 403), does the caller see the unit (else 404 in a path, 422
-in a body or filter), may it write there (else 403)."""
+What must come out follows from three things alone: the operation's x-permission, the roles of ROLE below, and where the target
+lies. Without the permission 403; out of sight 404, or 422 where a body or a filter names it, word for word as if it did not
+exist; in sight without the right 403; else success. And no answer, whatever it is, holds anything of a unit out of sight.
+"""
+import itertools
+import re
+import uuid
+from collections import namedtuple
+from datetime import date, timedelta
+
 import pytest
 from harness import samples
-from harness.contract import Contract
-from harness.world import ROLES
+from harness.client import target as address
+from harness.world import Caller
 
-CONTRACT = Contract()
-READ = {"me:read", "organizations:read", "programmes:read", "indicators:read", "periods:read", "values:read", "progress:read", "mandates:read"}
+READ = {f"{thing}:read" for thing in ("me", "organizations", "programmes", "indicators", "periods", "values", "progress", "mandates")}
 DEFINE = {"organizations:write", "programmes:write", "indicators:write"}
-STAFF = {f"{what}:{how}" for what in ("accounts", "clients", "grants") for how in ("read", "write")} | {"mandates:write"}
-MATRIX = {"viewer": READ, "reporter": READ | {"values:write"}, "approver": READ | {"values:write"}, "manager": READ | {"values:write"} | DEFINE,
-          "administrator": READ | STAFF, "inspector": READ}
-ROLES_BY = [role for role in ROLES]
+STAFF = {f"{thing}:{right}" for thing in ("accounts", "clients", "grants") for right in ("read", "write")} | {"mandates:write"}
+ROLE = {"viewer": READ, "inspector": READ, "reporter": READ | {"values:write"}, "approver": READ | {"values:write"},
+        "manager": READ | {"values:write"} | DEFINE, "connector": READ | {"values:write"} | DEFINE, "administrator": READ | STAFF}
 
-# seat → the unit that stands in each relation to it
-PLACES = {
-    "AA-W1": {"own": "AA-W1", "subordinate": "AA-W1-C1", "superior": "AA-TU", "sibling": "AA-W2", "foreign": "BB-W1", "ended": "AA-W1-OLD"},
-    "AA-BTG": {"own": "AA-BTG", "mandated": "AA-W2", "mandated ended": "AA-OLD", "mandated superior": "AA-TU", "foreign": "BB-W1"},
-    "AA-W1-XD": {"own": "AA-W1-XD", "mandated": "AA-W1-C2", "mandated superior": "AA-W1", "superior": "AA-TU", "sibling": "AA-W2", "foreign": "BB-W1"},
+# name: (seat, target, seen, definitions of it seen, functions of a mandate over it or None)
+Relation = namedtuple("Relation", "seat unit seen defined functions")
+RELATIONS = {
+    "own": Relation("AA-W1", "AA-W1", True, True, None),
+    "subordinate": Relation("AA-W1", "AA-W1-C1", True, True, None),
+    "ended": Relation("AA-W1", "AA-W1-OLD", True, True, None),
+    "superior": Relation("AA-W1", "AA-TU", False, True, None),
+    "sibling": Relation("AA-W1", "AA-W2", False, False, None),
+    "sibling's subordinate": Relation("AA-W1", "AA-W2-C1", False, False, None),
+    "ended elsewhere": Relation("AA-W1", "AA-OLD", False, False, None),
+    "foreign root": Relation("AA-W1", "BB-W1", False, False, None),
+    "mandated to enter": Relation("AA-W1-XD", "AA-W1-C1", True, True, {"read", "enter"}),
+    "mandated to define": Relation("AA-BTG", "AA-W2", True, True, {"read", "enter", "define"}),
+    "beside the mandate": Relation("AA-W1-XD", "AA-W2", False, False, None),
 }
-SEES = {"own", "subordinate", "ended", "mandated", "mandated ended", "mandated superior"}
-# What a mandate entrusts: AA-BTG read, define, enter; AA-W1-XD read, enter. Staff is entrusted by none.
-ENTRUSTED = {"AA-BTG": {"define", "enter"}, "AA-W1-XD": {"enter"}}
+UNITS = sorted({r.unit for r in RELATIONS.values()})
+PERIOD = "2025-Q1"
+days = itertools.count(1)
 
 
-def kind_of(permission):
-    return "define" if permission in DEFINE else "enter" if permission == "values:write" else "staff"
+def day():
+    return (date(2027, 1, 1) + timedelta(next(days))).isoformat()
 
 
-def may_write(seat, place, permission):
-    if place.startswith("mandated"):
-        return kind_of(permission) in ENTRUSTED[seat]
-    return place in SEES
+def one_day():
+    """An assignment's days, before those of all others."""
+    when = (date(2024, 12, 31) - timedelta(next(days))).isoformat()
+    return {"valid_from": when, "valid_to": when}
 
 
-OPERATIONS = {
-    # operation: (where the unit is named, the request)
-    "organization_get": ("path", lambda u: ("GET", f"/v1/organizations/{u}", None, [])),
-    "organization_children": ("path", lambda u: ("GET", f"/v1/organizations/{u}/children", None, [])),
-    "organization_ancestors": ("path", lambda u: ("GET", f"/v1/organizations/{u}/ancestors", None, [])),
-    "organization_subtree": ("path", lambda u: ("GET", f"/v1/organizations/{u}/subtree", None, [])),
-    "organization_list": ("filter", lambda u: ("GET", f"/v1/organizations?under={u}", None, [])),
-    "value_list": ("filter", lambda u: ("GET", f"/v1/values?organization={u}", None, [])),
-    "value_sheet": ("filter", lambda u: ("GET", f"/v1/values/sheet?organization={u}&period=2025-Q4", None, [])),
-    "progress": ("filter", lambda u: ("GET", f"/v1/progress?organization={u}&period=2025-Q4", None, [])),
-    "progress_explain": ("filter", lambda u: ("GET", f"/v1/progress/explain?organization={u}&period=2025-Q4&indicator=AA-SUM", None, [])),
-    "account_list": ("filter", lambda u: ("GET", f"/v1/accounts?organization={u}", None, [])),
-    "grant_list": ("filter", lambda u: ("GET", f"/v1/grants?organization={u}", None, [])),
-    "client_list": ("filter", lambda u: ("GET", f"/v1/clients?organization={u}", None, [])),
-    "organization_update": ("path", lambda u: ("PATCH", f"/v1/organizations/{u}", {"note": samples.fresh("ghi chú")}, [("If-Match", "*")])),
-    "organization_create": ("body", lambda u: ("POST", "/v1/organizations", {**samples.body("organization_create", u), "valid_from": "2025-06-01", "valid_to": "2025-06-02"}, [])),
-    "programme_create": ("body", lambda u: ("POST", "/v1/programmes", samples.body("programme_create", u), [])),
-    "account_create": ("body", lambda u: ("POST", "/v1/accounts", {**samples.body("account_create", u), "password": "mot-mat-khau-rat-dai"}, [])),
-    "grant_create": ("body", lambda u: ("POST", "/v1/grants", samples.body("grant_create", u), [])),
-    "client_create": ("body", lambda u: ("POST", "/v1/clients", samples.body("client_create", u), [])),
-    "mandate_create": ("body", lambda u: ("POST", "/v1/mandates", {"unit": u, "over": u, "functions": ["read"]}, [])),
+# One way of naming a target: unit, programme, indicator (self or superior enters), assignment, target, and of the unit's own
+# an account, its grant, a client and a mandate.
+Names = namedtuple("Names", "unit programme indicator behalf assignment target account account_id grant client mandate")
+
+
+def nobody(relation, names):
+    """Names of nothing; but what is in sight of the target's definitions keeps its name."""
+    new = str(uuid.uuid4())
+    new = f"{new[:14]}7{new[15:]}"
+    made = Names("NO-SUCH", "NO-SUCH", "NO-SUCH", "NO-SUCH", new, new, "no.such.account", new, new, new, new)
+    return made._replace(programme=names.programme, indicator=names.indicator, behalf=names.behalf) if relation.defined else made
+
+
+# ---- the requests ---------------------------------------------------------------------------------------------
+# operation: how a request names its target (path, definition, body, filter), and the request for (names, own seat).
+def path_of(kind, path, **more):
+    return lambda n, own: (path.format(**n._asdict()), *[more.get(k) and more[k](n, own) for k in ("body", "headers")], kind)
+
+
+def tagged(*_):
+    return [("If-Match", "*")]
+
+
+def body(op):
+    return lambda n, own: samples.body(op, n.unit)
+
+
+CASES = {
+    "organization_get": [path_of("path", "/v1/organizations/{unit}")],
+    "organization_children": [path_of("path", "/v1/organizations/{unit}/children")],
+    "organization_ancestors": [path_of("path", "/v1/organizations/{unit}/ancestors")],
+    "organization_subtree": [path_of("path", "/v1/organizations/{unit}/subtree")],
+    "organization_update": [path_of("path", "/v1/organizations/{unit}", body=body("organization_update"), headers=tagged)],
+    "organization_create": [path_of("body", "/v1/organizations", body=body("organization_create"))],
+    "organization_list": [path_of("filter", "/v1/organizations?under={unit}"), path_of("filter", "/v1/organizations?parent={unit}")],
+    "programme_get": [path_of("definition", "/v1/programmes/{programme}")],
+    "programme_update": [path_of("definition", "/v1/programmes/{programme}", body=body("programme_update"), headers=tagged)],
+    "programme_create": [path_of("body", "/v1/programmes", body=body("programme_create"))],
+    "indicator_get": [path_of("definition", "/v1/indicators/{indicator}")],
+    "indicator_update": [path_of("definition", "/v1/indicators/{indicator}", body=body("indicator_update"), headers=tagged)],
+    "indicator_create": [path_of("defining", "/v1/indicators",
+                                 body=lambda n, own: {**samples.body("indicator_create"), "programme": n.programme})],
+    "indicator_list": [path_of("defining", "/v1/indicators?programme={programme}")],
+    "assignment_list": [path_of("definition", "/v1/indicators/{indicator}/assignments")],
+    "assignment_get": [path_of("definition", "/v1/indicators/{indicator}/assignments/{assignment}")],
+    "assignment_update": [path_of("definition", "/v1/indicators/{indicator}/assignments/{assignment}",
+                                  body=body("assignment_update"), headers=tagged)],
+    "assignment_create": [
+        path_of("definition", "/v1/indicators/{indicator}/assignments",
+                body=lambda n, own: {"organization": n.unit, "mode": "own", **one_day()}),
+        lambda n, own: (f"/v1/indicators/{own.indicator}/assignments",
+                        {"organization": n.unit, "mode": "own", **one_day()}, None, "body of one's own")],
+    "target_list": [path_of("definition", "/v1/indicators/{indicator}/targets")],
+    "target_get": [path_of("definition", "/v1/indicators/{indicator}/targets/{target}")],
+    "target_update": [path_of("definition", "/v1/indicators/{indicator}/targets/{target}", body=body("target_update"), headers=tagged)],
+    "target_create": [
+        path_of("definition", "/v1/indicators/{indicator}/targets",
+                body=lambda n, own: {"organization": n.unit, "comparator": "ge", "value": 5, "due_on": day()}),
+        lambda n, own: (f"/v1/indicators/{own.indicator}/targets",
+                        {"organization": n.unit, "comparator": "ge", "value": 5, "due_on": day()}, None, "body of one's own")],
+    "value_get": [path_of("path", "/v1/values/{indicator}/{unit}/" + PERIOD),
+                  lambda n, own: (f"/v1/values/{own.indicator}/{n.unit}/{PERIOD}", None, None, "path, if unseen")],
+    "value_put": [path_of("path", "/v1/values/{indicator}/{unit}/" + PERIOD, body=lambda n, own: {"number": next(days)}, headers=tagged),
+                  path_of("behalf", "/v1/values/{behalf}/{unit}/" + PERIOD, body=lambda n, own: {"number": next(days)}, headers=tagged),
+                  lambda n, own: (f"/v1/values/{own.indicator}/{n.unit}/{PERIOD}", {"number": 1}, tagged(), "path, if unseen")],
+    "value_list": [path_of("filter", "/v1/values?organization={unit}"), path_of("filter", "/v1/values?under={unit}"),
+                   path_of("defining", "/v1/values?indicator={indicator}"), path_of("defining", "/v1/values?programme={programme}")],
+    "value_sheet": [path_of("filter", "/v1/values/sheet?organization={unit}&period=" + PERIOD)],
+    "value_import": [path_of("rows", "/v1/values/imports", headers=lambda *_: [("Idempotency-Key", samples.fresh("key"))],
+                             body=lambda n, own: [{"indicator": n.indicator, "organization": n.unit, "period": PERIOD, "number": next(days)}])],
+    "progress": [path_of("filter", "/v1/progress?organization={unit}&period=" + PERIOD),
+                 path_of("filter", "/v1/progress?by=children&organization={unit}&period=" + PERIOD)],
+    "progress_explain": [path_of("filter", "/v1/progress/explain?organization={unit}&indicator={indicator}&period=" + PERIOD)],
+    "mandate_list": [path_of("filter", "/v1/mandates?unit={unit}")],
+    "mandate_get": [path_of("path", "/v1/mandates/{mandate}")],
+    "account_get": [path_of("path", "/v1/accounts/{account_id}")],
+    "grant_get": [path_of("path", "/v1/grants/{grant}")],
+    "client_get": [path_of("path", "/v1/clients/{client}")],
+    "mandate_create": [path_of("body", "/v1/mandates", body=lambda n, own: {
+        "unit": own.unit, "over": n.unit, "functions": ["read"], "valid_from": "2020-01-01", "valid_to": "2020-01-02"})],
+    "account_list": [path_of("filter", "/v1/accounts?organization={unit}")],
+    "account_create": [path_of("body", "/v1/accounts", body=lambda n, own: {
+        **samples.body("account_create", n.unit), "password": "mot-mat-khau-du-dai"})],
+    "grant_list": [path_of("filter", "/v1/grants?organization={unit}")],
+    "grant_create": [path_of("body", "/v1/grants", body=lambda n, own: {"account": own.account, "organization": n.unit, "role": "viewer"}),
+                     lambda n, own: ("/v1/grants", {"account": n.account, "organization": own.unit, "role": "viewer"}, None, "an account there")],
+    "client_list": [path_of("filter", "/v1/clients?organization={unit}")],
+    "client_create": [path_of("body", "/v1/clients", body=body("client_create"))],
 }
+# Nothing in them names a target; what they give is searched all the same.
+PLAIN = {"me_get": "/v1/me", "organization_kind_list": "/v1/organization-kinds", "period_list": "/v1/periods", "programme_list": "/v1/programmes"}
+COLLECTIONS = ("organizations", "programmes", "indicators", "values", "periods", "mandates", "accounts", "grants", "clients")
 
 
-def expected(seat, role, op, where, place):
-    permission = CONTRACT.operations[op].permission
-    if permission not in MATRIX[role]:
+# ---- what must come out ---------------------------------------------------------------------------------------
+def may_write(role, permission, name, relation):
+    """Whether the role's right reaches the target."""
+    if permission in DEFINE:
+        return relation.unit.startswith(relation.seat) or "define" in (relation.functions or ())
+    if permission == "values:write":
+        return relation.unit == relation.seat or "enter" in (relation.functions or ()) \
+            or role == "connector" and relation.unit.startswith(relation.seat)
+    return relation.unit.startswith(relation.seat)
+
+
+def expected(op, role, name, relation, kind):
+    """The statuses that are right."""
+    if op.permission not in ROLE[role]:
         return {403}
-    if place not in SEES:
-        return {404 if where == "path" else 422}
-    if CONTRACT.operations[op].method == "GET" or may_write(seat, place, permission):
-        return {200, 201}
-    return {403}
-
-
-CASES = [(seat, role, op, place) for seat, places in PLACES.items() for role in ROLES_BY for op in OPERATIONS for place in places]
-
-
-@pytest.mark.parametrize("seat", PLACES)
-@pytest.mark.parametrize("role", ROLES_BY)
-@pytest.mark.parametrize("op", OPERATIONS)
-def test_every_place(world, seat, role, op):
-    where, request = OPERATIONS[op]
-    by = world.at(seat, role)
-    for place, unit in PLACES[seat].items():
-        if op == "grant_create" and role == "administrator" and place in SEES and seat != "AA-W1":
-            continue  # the account to give to lies in AA-W1
-        answer = by.request(*request(unit))
-        allowed = expected(seat, role, op, where, place)
-        if where == "filter" and allowed == {422} and answer.status == 200:
-            assert answer.json()["items"] == [] and op == "client_list", "where there is nothing to filter, nothing is found"
-            continue
-        assert answer.status in allowed, (place, unit, allowed, answer)
-        if answer.status >= 400:
-            assert answer.type == "application/problem+json" and "items" not in answer.json()
-            if place not in SEES:
-                for unseen in ("Đại Phước", "phường Một", "An Bình"):
-                    assert unseen not in answer.text, (place, answer)
-
-
-def entering(seat, role, place, unit):
-    """Whose value who may enter: AA-SUM is assigned to wards (self) and cells (superior)."""
-    if "values:write" not in MATRIX[role]:
-        return {403}
-    if place not in SEES:
-        return {404}
-    if place == "own" or (place == "subordinate" and role != "viewer") or place == "ended":
-        return {200, 201} if unit not in ("AA-BTG", "AA-W1-XD") else {422}
-    return {200, 201} if unit in ("AA-W2", "AA-W1", "AA-W1-C2") else {422}
-
-
-@pytest.mark.parametrize("seat", PLACES)
-@pytest.mark.parametrize("role", ROLES_BY)
-def test_entering_values(world, seat, role):
-    by, all_seeing = world.at(seat, role), {"AA": world.at("AA-TU", "manager"), "BB": world.at("BB-TU", "manager")}
-    for place, unit in PLACES[seat].items():
-        if unit == "AA-OLD":
-            continue  # a committee that ended before the period and was never assigned: test_values.py
-        path = f"/v1/values/AA-SUM/{unit}/2025-Q4"
-        present = all_seeing[unit[:2]].get(path)
-        condition = [("If-Match", present.etag)] if present.status == 200 else [("If-None-Match", "*")]
-        answer = by.put(path, {"number": len(role) + len(unit)}, condition)
-        assert answer.status in entering(seat, role, place, unit), (place, unit, answer)
-        after = all_seeing[unit[:2]].get(path)
-        if answer.status >= 400:
-            assert (after.status, after.etag) == (present.status, present.etag), "nothing was changed"
-        reading = by.get(path)
-        assert reading.status == (404 if place not in SEES else after.status)
-
-
-GUARDED = sorted(op.id for op in CONTRACT.operations.values() if op.permission != "public")
-
-
-@pytest.mark.parametrize("role,op", [(role, op) for role in ROLES_BY for op in GUARDED if CONTRACT.operations[op].permission not in MATRIX[role]])
-def test_a_role_without_the_permission_is_403_and_changes_nothing(world, cluster, role, op):
-    operation = CONTRACT.operations[op]
-    before = cluster.query("SELECT count(*) FROM journal")
-    answer = world.at("AA-W1", role).request(operation.method, samples.address(world, operation, organization="AA-W1"), samples.body(op), samples.headers(operation))
-    assert answer.status == 403 and answer.code == "insufficient_scope", answer
-    assert 'error="insufficient_scope"' in answer.header("WWW-Authenticate")
-    assert cluster.query("SELECT count(*) FROM journal") == before
-
-
-@pytest.mark.parametrize("op", GUARDED)
-def test_a_client_is_held_to_its_scopes(world, op, caller):
-    operation = CONTRACT.operations[op]
-    scope = "values:read" if operation.permission != "values:read" else "periods:read"
-    name = "held to " + scope
-    if name not in world.clients:
-        world.client(world.at("AA-TU", "administrator"), name, "AA-TU", [scope])
-    by = caller(world.client_token(name).json()["access_token"])
-    answer = by.request(operation.method, samples.address(world, operation), samples.body(op), samples.headers(operation))
-    if op == "me_get":
-        assert answer.status == 200, "who one is, everybody may know"
+    hidden = {"path": {404}, "behalf": {404}, "path, if unseen": {404}, "definition": {404}}.get(kind, {422})
+    if not (relation.defined if kind in ("definition", "defining") else relation.seen):
+        return hidden
+    if not op.permission.endswith(":write"):
+        return set(op.success)
+    done = {200} if op.id == "value_put" else set(op.success)
+    if op.permission == "values:write" and kind == "behalf":
+        allowed = may_write(role, op.permission, name, relation) or relation.unit.startswith(relation.seat)
+    elif kind == "an account there":
+        allowed = True
     else:
-        assert answer.status == 403 and answer.code == "insufficient_scope", answer
+        allowed = may_write(role, op.permission, name, relation)
+    if not allowed:
+        return {422} if kind == "rows" else {403}
+    # New things in a unit that has ended: its days, not the caller's rights, may refuse them.
+    return done | {422} if name == "ended" else done
 
 
-def test_me_tells_the_same_permissions(world):
-    for role in ROLES_BY:
-        assert set(world.at("AA-W1", role).get("/v1/me").json()["permissions"]) == MATRIX[role]
-    assert set(world.connector().get("/v1/me").json()["permissions"]) - {"me:read"} <= READ | DEFINE | {"values:write"}
+# ---- the world ------------------------------------------------------------------------------------------------
+Place = namedtuple("Place", "code id name names secrets")
 
 
-def test_a_connector_enters_in_its_whole_subtree_and_no_further(world):
-    machine = world.connector()
-    assert machine.enter("AA-SUM", "AA-W2", "2025-Q1", {"number": 1}).status == 201
-    assert machine.enter("AA-RATIO", "AA-W2-C1", "2025-Q1", {"numerator": 1, "denominator": 1}).status == 201
-    assert machine.enter("BB-RATIO", "BB-W1-C1", "2025-Q1", {"numerator": 1, "denominator": 1}).status == 404
+@pytest.fixture(scope="module")
+def places(world):
+    """Every target with a programme, indicators, an assignment, a target, values and an account of its own."""
+    found = {}
+    for unit in UNITS + sorted({r.seat for r in RELATIONS.values()} - set(UNITS)):
+        root = unit[:2]
+        manager, connector = world.at(f"{root}-TU", "manager"), world.connector(root.lower())
+        admin = world.at(f"{root}-TU", "administrator")
+        made = world.must(manager.get(f"/v1/organizations/{unit}"), 200)
+        programme = world.must(manager.post("/v1/programmes", {"code": f"{unit}-MP", "title": f"Chương trình riêng của {unit}.",
+                                                               "owner": unit, "scope": unit, "starts_on": "2025-01-01"}))
+        indicators = [world.indicator(manager, f"{unit}-{kind}", f"{unit}-MP", "number") for kind in ("MI", "MS")]
+        assignments = [world.assign(manager, i["code"], organization=unit, entered_by=by) for i, by in zip(indicators, ("self", "superior"))]
+        aim = world.set_target(manager, f"{unit}-MI", unit, comparator="ge", value=10, due_on="2026-12-31")
+        values = [world.must(connector.enter(i["code"], unit, PERIOD, {"number": 1, "note": f"ghi chú riêng của {unit}."})) for i in indicators]
+        username = f"mx.{unit}".lower()
+        account = world.account(admin, username, (unit, "viewer"), display_name=f"Cán bộ riêng của {unit}.")
+        client = world.client(admin, f"Máy riêng của {unit}.", unit, ["values:read"])
+        world.staff(admin, unit, ("administrator",))
+        mandate = world.must(world.at(unit, "administrator").post("/v1/mandates", {
+            "unit": unit, "over": unit, "functions": ["remind"], "document": f"Ủy nhiệm riêng của {unit}."}))
+        rest = (assignments[0]["id"], aim["id"], username, account["id"], account["grants"][0]["id"], client["id"], mandate["id"])
+        names = {"code": Names(unit, f"{unit}-MP", f"{unit}-MI", f"{unit}-MS", *rest),
+                 "id": Names(made["id"], programme["id"], indicators[0]["id"], indicators[1]["id"], *rest)}
+        found[unit] = Place(unit, made["id"], made["name"], names, {
+            "unit": {made["id"], made["name"]}, "data": {f"ghi chú riêng của {unit}.", f"Cán bộ riêng của {unit}.", *rest[2:],
+                                                        f"Máy riêng của {unit}.", f"Ủy nhiệm riêng của {unit}.", *(v["id"] for v in values)},
+            "definitions": {programme["id"], f"Chương trình riêng của {unit}.", aim["id"], *(i["id"] for i in indicators), *(a["id"] for a in assignments)}})
+    return found
+
+
+@pytest.fixture(scope="module")
+def actors(world):
+    """A caller for each seat and role; connectors are clients of the seat."""
+    made = {}
+
+    def actor(seat, role):
+        if (seat, role) not in made:
+            if role == "connector":
+                name = f"mx-{seat}"
+                world.client(world.at("AA-TU", "administrator"), name, seat, world.contract.schema("ClientScope")["enum"])
+                made[seat, role] = world.connector(name)
+            else:
+                made[seat, role] = world.at(seat, role)
+        return made[seat, role]
+    return actor
+
+
+def unseen_marks(places, tree, seat, functions=()):
+    """What must not show in any answer to someone in that seat: (text, or a pattern for a code)."""
+    areas = [seat, *{"AA-BTG": ["AA-TU"], "AA-W1-XD": ["AA-W1"]}.get(seat, [])]
+    marks = set()
+    for code, place in places.items():
+        if any(tree[code].startswith(tree[a]) for a in areas):
+            continue
+        marks |= place.secrets["data"]
+        if not tree[seat].startswith(tree[code]):
+            marks |= place.secrets["unit"] | place.secrets["definitions"] | {re.compile(rf"(?<![\w-]){code}(?![\w-])"), re.compile(rf"(?<![\w-]){code}-M[IPS](?!\w)")}
+    return marks
+
+
+@pytest.fixture(scope="module")
+def marks(places, cluster):
+    tree = dict(cluster.query("SELECT code, scope_key FROM organization"))
+    return {seat: unseen_marks(places, tree, seat) for seat in {r.seat for r in RELATIONS.values()}}
+
+
+def leaks(answer, sent, marks):
+    text = answer.body.decode("utf-8", "replace") + " ".join(v for _, v in answer.headers)
+    for mark in marks:
+        if isinstance(mark, str):
+            if mark in text and mark not in sent:
+                yield mark
+        elif (hit := mark.search(text)) and hit.group() not in sent:
+            yield hit.group()
+
+
+def told(answer, sent):
+    """An answer without its trace and without what the request itself named."""
+    if answer.type != "application/problem+json":
+        return answer.status, answer.body
+    problem = answer.json()
+    return answer.status, problem["code"], problem.get("detail"), problem["errors"]
+
+
+def ask(who, op, request):
+    path, content, headers, _ = request
+    return who.request(op.method, path, content, headers or [])
+
+
+# ---- the tests -------------------------------------------------------------------------------------------------
+def test_every_operation_stands_in_the_matrix(world):
+    guarded = {op.id for op in world.contract.operations.values() if op.permission != "public"}
+    assert set(CASES) | set(PLAIN) == guarded
+    assert {op.permission for op in world.contract.operations.values()} <= set().union(*ROLE.values()) | {"public"}
+
+
+def test_without_a_token_all_is_401(world, places):
+    nameless = Caller(world)
+    own = places["AA-W1"].names["code"]
+    for op_id, cases in CASES.items():
+        for case in cases:
+            answer = ask(nameless, world.contract.operations[op_id], case(own, own))
+            assert answer.status == 401 and answer.code == "unauthenticated" and answer.header("WWW-Authenticate"), answer
+            assert "AA-W1-C1" not in answer.text
+    for path in PLAIN.values():
+        assert nameless.get(path).status == 401
+
+
+@pytest.mark.parametrize("name", RELATIONS)
+@pytest.mark.parametrize("role", ROLE)
+def test_matrix(world, places, actors, marks, role, name):
+    relation = RELATIONS[name]
+    who, own = actors(relation.seat, role), places[relation.seat].names["code"]
+    wrong = []
+    for op_id, cases in CASES.items():
+        op = world.contract.operations[op_id]
+        for case, style in itertools.product(cases, ("code", "id")):
+            request = case(places[relation.unit].names[style], own)
+            kind = request[3]
+            if kind == "path, if unseen" and relation.seen:
+                continue
+            answer = ask(who, op, request)
+            sent = f"{request[0]} {request[1]}"
+            right = expected(op, role, name, relation, "body" if kind == "body of one's own" else kind)
+            if answer.status not in right:
+                wrong.append(f"{op_id} by {style} ({kind}): {answer.status}, not {sorted(right)}: {answer.text[:300]}")
+            elif answer.status == 403:
+                code = "forbidden" if op.permission in ROLE[role] else "insufficient_scope"
+                if answer.code != code:
+                    wrong.append(f"{op_id} by {style}: 403 {answer.code}, not {code}")
+            elif answer.status in (404, 422) and not relation.seen and right <= {404, 422}:
+                nothing = case(nobody(relation, places[relation.unit].names[style]), own)
+                other = ask(who, op, nothing)
+                if told(other, nothing) != told(answer, request):
+                    wrong.append(f"{op_id} by {style}: unlike what does not exist: {answer.text[:300]} / {other.text[:300]}")
+            wrong += [f"{op_id} by {style}: {leak!r} shows in {answer.text[:300]}" for leak in leaks(answer, sent, marks[relation.seat])]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("seat", sorted({r.seat for r in RELATIONS.values()}))
+@pytest.mark.parametrize("role", ROLE)
+def test_what_is_listed_lies_in_sight(world, places, actors, marks, role, seat):
+    """Whole collections, as JSON over all pages, with everything embedded, as NDJSON and CSV; and one's own page."""
+    who, seen = actors(seat, role), 0
+    for op_id, path in PLAIN.items():
+        answer = who.get(path)
+        assert answer.status == 200, answer
+        assert not list(leaks(answer, "", marks[seat])), op_id
+    for name in COLLECTIONS:
+        op = next(o for o in world.contract.operations.values() if o.method == "GET" and o.path == f"/v1/{name}")
+        embed = next((world.contract.resolve(p) for p in op.parameters if world.contract.resolve(p)["name"] == "embed"), None)
+        headers = [[], *[[("Accept", kind)] for kind in ("text/csv", "application/x-ndjson") if kind in op.node["responses"]["200"]["content"]]]
+        for more in headers:
+            query = {"limit": 1000}
+            if embed is not None and not more:
+                pattern = embed["schema"].get("items", embed["schema"]).get("enum") or []
+                query["embed"] = ",".join(pattern) or None
+            while True:
+                answer = who.get(f"/v1/{name}", more, **{k: v for k, v in query.items() if not more or k != "limit"})
+                assert answer.status == (200 if op.permission in ROLE[role] else 403), answer
+                seen += answer.status == 200
+                assert not list(leaks(answer, "", marks[seat])), (name, more, list(leaks(answer, "", marks[seat])))
+                if more or answer.status != 200 or answer.json()["page"]["next"] is None:
+                    break
+                query["cursor"] = answer.json()["page"]["next"]
+    assert seen
+
+
+def test_searching_finds_nothing_out_of_sight(world, places, actors, marks):
+    for text in ("Đại Phước", "dai phuoc", "Phường Một", "AA-W2", "riêng", "a"):
+        answer = actors("AA-W1", "viewer").get(address("/v1/organizations", q=text))
+        assert answer.status in (200, 422), answer
+        assert not list(leaks(answer, text, marks["AA-W1"])), text
+
+
+def test_the_search_for_leaks_finds_them(world, places, marks):
+    """Someone further up is answered with what a ward must never see."""
+    for path in ("/v1/organizations", "/v1/values", "/v1/programmes", "/v1/organizations/AA-W2", "/v1/values/AA-W2-MI/AA-W2/" + PERIOD):
+        answer = world.at("AA-TU", "viewer").get(path, **({"limit": 1000} if path.count("/") == 2 else {}))
+        assert answer.status == 200 and list(leaks(answer, "", marks["AA-W1"])), path
+    assert list(leaks(world.at("AA-TU", "administrator").get("/v1/accounts", limit=1000), "", marks["AA-W1"]))
