@@ -168,7 +168,7 @@ CREATE FUNCTION idempotency_store(p_key text, p_fingerprint bytea, p_status int,
 CREATE FUNCTION housekeeping(hours int DEFAULT 24) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
   DELETE FROM idempotency WHERE created_at < clock_now() - make_interval(hours => hours);
   DELETE FROM refresh_token WHERE expires_at < clock_now() - interval '7 days';
-  DELETE FROM login_throttle WHERE window_start < clock_now() - interval '1 day'; $$;
+  DELETE FROM login_throttle WHERE window_start < clock_now() - CASE WHEN key LIKE 'known:%' THEN interval '90 days' ELSE interval '1 day' END; $$;
 
 GRANT EXECUTE ON FUNCTION journal(text, text, uuid, bigint, text, jsonb, jsonb, text, uuid), seal_step(int), seal_head(),
   idempotency_claim(text, bytea, int), idempotency_store(text, bytea, int, text, text, text), housekeeping(int) TO tiendo_service;

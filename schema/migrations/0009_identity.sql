@@ -22,15 +22,17 @@ BEGIN
   failures := coalesce(failures, 0);
 END $$;
 
--- Whether that name has logged in from that address during the last day.
-CREATE FUNCTION throttle_known(username text, address text) RETURNS boolean LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
+-- Whether that name has logged in from that address within ninety days; each log-in after the first day renews it.
+CREATE FUNCTION throttle_known(username text, address text, since interval DEFAULT interval '90 days') RETURNS boolean
+  LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
   SELECT EXISTS (SELECT FROM login_throttle t WHERE t.key = throttle_key('known', username, address)
-    AND t.window_start > clock_now() - interval '1 day') $$;
+    AND t.window_start > clock_now() - since) $$;
 
 -- The first third of logging in: the password hash to compare with (NULL for nobody), or how long to wait. Two counters of
 -- failures: one for the pair of name and address, which closes for the rest of its window; one for the name from
 -- everywhere, which never closes but, after ten times as many failures, lets through one try in five seconds, and does not
--- hold up an address from which that name has logged in during the last day. So nobody can lock another out.
+-- hold up an address from which that name has logged in during the last ninety days. So nobody can lock out people at their
+-- usual places; who logs in from a new one during an attack shares the slow gate with the attacker.
 CREATE FUNCTION login_begin(p_username text, p_address text, most int, window_s int,
     OUT account_id uuid, OUT password_hash text, OUT wait_s int)
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
@@ -113,7 +115,7 @@ BEGIN
   IF pair.failures > 0 THEN
     DELETE FROM login_throttle t WHERE t.key = throttle_key('pair', p_username, p_address);
   END IF;
-  IF NOT throttle_known(p_username, p_address) THEN
+  IF NOT throttle_known(p_username, p_address, interval '1 day') THEN
     INSERT INTO login_throttle AS l (key, failures, window_start)
     VALUES (throttle_key('known', p_username, p_address), 0, clock_now())
     ON CONFLICT (key) DO UPDATE SET window_start = clock_now();
