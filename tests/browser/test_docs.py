@@ -1,4 +1,5 @@
 """The reference page in a real browser: it loads, a person logs in, a call is tried and answered."""
+import json
 import os
 import pathlib
 import shutil
@@ -69,6 +70,15 @@ def test_nothing_is_fetched_from_elsewhere(page, world):
     origins = page.execute_script("return [...new Set(performance.getEntriesByType('resource').map(e => new URL(e.name, location.href)).filter("
                                   "u => u.protocol.startsWith('http')).map(u => u.origin))]")
     assert origins == [f"http://127.0.0.1:{world.service.port}"]
+
+
+def test_no_other_host_is_asked(page, world):
+    """By the browser's own account of its network: whatever was loaded, prefetched or tried."""
+    asked = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
+    urls = [m["params"]["request"]["url"] for m in asked if m["method"] == "Network.requestWillBeSent"]
+    assert len(urls) >= 5
+    assert {u.split("/")[2] for u in urls if u.startswith("http")} == {f"127.0.0.1:{world.service.port}"}
+    assert all(u.startswith(("http://", "data:", "blob:", "chrome://", "about:")) for u in urls), urls
 
 
 def test_a_wrong_password_is_told(page, world):

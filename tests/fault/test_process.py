@@ -59,6 +59,7 @@ def test_sigterm_waits_for_the_answer_in_flight(world, cluster, another, lock, w
     let_go()
     answer = answer()
     assert answer.status == (200 if what == "read" else 201), answer
+    assert (answer.header("Connection") or "").lower() == "close"
     assert answer.json()["code"] == ("AA-W1" if what == "read" else body["code"])
     assert service.process.wait(20) == 0
     assert '"event":"stopped"' in service.log()
