@@ -73,12 +73,17 @@ struct list_sort {
     bool ascending_only;
 };
 
-/* A condition with holes: pieces[0] $k pieces[1] $k … pieces[n_pieces - 1], every hole the same parameter. */
+/*
+ * A condition with holes: pieces[0] $k pieces[1] $k … pieces[n_pieces - 1], every hole the same parameter. One that looks
+ * its value up, lookup[0] $k lookup[1] …, has k alone in its holes: the number of the look-up's name.
+ */
 struct list_filter {
     const char *name;   /* "kind[in]" */
     uint16_t parameter; /* in operation->parameters; list → pass parameter_array() */
     const char *const *pieces;
     uint16_t n_pieces;
+    const char *const *lookup; /* NULL: none */
+    uint16_t n_lookup;
 };
 
 struct list_embed {
@@ -91,8 +96,9 @@ struct list_embed {
  * cursor take the numbers after them. */
 struct list_query {
     const char *name;
-    const char *id;   /* tie-breaker expression */
-    const char *from; /* "FROM … WHERE …", conditions can be appended with AND */
+    const char *id;      /* tie-breaker expression */
+    const char *lookups; /* what stands in WITH always, or NULL */
+    const char *from;    /* "FROM … WHERE …", conditions can be appended with AND */
     const struct list_column *columns;
     size_t n_columns;
     const struct list_sort *sorts; /* the first is the default */

@@ -67,6 +67,46 @@ static void add_select(const struct shape *shape, enum shape_form form, struct b
     buf_adds(out, shape->op->list->from);
 }
 
+static void add_pieces(struct buf *out, const char *const *pieces, size_t n, const char *sign, size_t number)
+{
+    for (size_t k = 0; k < n; k++) {
+        if (k > 0)
+            buf_addf(out, "%s%zu", sign, number);
+        buf_adds(out, pieces[k]);
+    }
+}
+
+/*
+ * What the caller names by a code or an id is looked up under a name of its own (r4 for $4), so that it is done once,
+ * and, by the conditions that none of them be NULL, before and whether or not there is a row to compare with.
+ */
+static void add_lookups(const struct shape *shape, const char *const *params, struct buf *out)
+{
+    const struct list_query *list = shape->op->list;
+    const char *with = "WITH ";
+    size_t number = shape->op->query->n_params;
+
+    if (list->lookups != NULL) {
+        buf_addf(out, "%s%s", with, list->lookups);
+        with = ", ";
+    }
+    for (size_t i = 0; i < list->n_filters; i++) {
+        const struct list_filter *filter = &list->filters[i];
+
+        if (params[filter->parameter] == NULL)
+            continue;
+        number++;
+        if (filter->lookup == NULL)
+            continue;
+        buf_addf(out, "%sr%zu AS MATERIALIZED (SELECT ", with, number);
+        add_pieces(out, filter->lookup, filter->n_lookup, "$", number);
+        buf_adds(out, " AS x)");
+        with = ", ";
+    }
+    if (with[0] == ',')
+        buf_addc(out, '\n');
+}
+
 static int add_filters(struct arena *a, struct shape *shape, const char *const *params, struct buf *out)
 {
     const struct list_query *list = shape->op->list;
@@ -86,12 +126,10 @@ static int add_filters(struct arena *a, struct shape *shape, const char *const *
         r = add_value(shape, value, &number);
         if (r < 0)
             return r;
+        if (filter->lookup != NULL)
+            buf_addf(out, "\n  AND (SELECT x FROM r%zu) IS NOT NULL", number);
         buf_adds(out, "\n  AND (");
-        for (size_t k = 0; k < filter->n_pieces; k++) {
-            if (k > 0)
-                buf_addf(out, "$%zu", number);
-            buf_adds(out, filter->pieces[k]);
-        }
+        add_pieces(out, filter->pieces, filter->n_pieces, filter->lookup != NULL ? "" : "$", number);
         buf_addc(out, ')');
     }
     return 0;
@@ -179,6 +217,7 @@ int shape_compose(
     int r;
 
     shape->n_values = shape->op->query->n_params;
+    add_lookups(shape, params, out);
     add_select(shape, form, out);
     r = add_filters(a, shape, params, out);
     if (r == 0 && form != SHAPE_COUNT) {

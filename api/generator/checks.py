@@ -204,7 +204,7 @@ class Binding:
         self.choices(o, query, "fields", {name for name, _ in query.columns})
         self.choices(o, query, "embed", {name for name, _, _ in query.embeds})
         taken = set()
-        for name, _ in query.filters:
+        for name, *_ in query.filters:
             place = o.parameter(name, "query")
             if place is None:
                 self.report.add(query.file, query.where, f"filter {name} is no query parameter of {o.where}")

@@ -73,22 +73,28 @@ class Emitter:
         if q.embeds:
             self.out.append(array(f"static const struct list_embed embeds_{q.name}[]",
                                   [f"{{ {c_string(n)}, {c_string(c)}, {c_string(e)} }}" for n, c, e in q.embeds], ""))
-        for i, (_, pieces) in enumerate(q.filters):
-            self.out.append(f"static const char *const pieces_{q.name}_{i}[] = {{ "
-                            + ", ".join(c_string(p) for p in pieces) + " };")
+        for i, (_, pieces, lookup) in enumerate(q.filters):
+            self.pieces(f"pieces_{q.name}_{i}", pieces)
+            if lookup:
+                self.pieces(f"lookup_{q.name}_{i}", lookup)
+
+    def pieces(self, name, pieces):
+        self.out.append(f"static const char *const {name}[] = {{ " + ", ".join(c_string(p) for p in pieces) + " };")
 
     def list_of(self, o, q):
         """A list's table, which names parameters of its one operation."""
         rows = []
-        for i, (name, pieces) in enumerate(q.filters):
-            rows.append(f"{{ {c_string(name)}, {o.parameter(name, 'query') or 0}, pieces_{q.name}_{i}, {len(pieces)} }}")
+        for i, (name, pieces, lookup) in enumerate(q.filters):
+            second = f"lookup_{q.name}_{i}, {len(lookup)}" if lookup else "NULL, 0"
+            rows.append(f"{{ {c_string(name)}, {o.parameter(name, 'query') or 0}, pieces_{q.name}_{i}, {len(pieces)}, {second} }}")
         if rows:
             self.out.append(array(f"static const struct list_filter filters_{q.name}[]", rows, ""))
         filters = f"filters_{q.name}" if rows else "NULL"
         embeds = f"embeds_{q.name}" if q.embeds else "NULL"
+        lookups = ", ".join(f"f{i} AS MATERIALIZED (SELECT {call} AS x)" for i, call in enumerate(q.lookups))
         self.out.append(
             f"static const struct list_query list_{q.name} = {{\n    .name = {c_string(q.name)}, .id = {c_string(q.id)},\n"
-            f"    .from = {c_string(q.source, 8)},\n"
+            f"    .lookups = {c_string(lookups or None)},\n    .from = {c_string(q.source, 8)},\n"
             f"    .columns = columns_{q.name}, .n_columns = {len(q.columns)},\n"
             f"    .sorts = sorts_{q.name}, .n_sorts = {len(q.sorts)},\n"
             f"    .filters = {filters}, .n_filters = {len(rows)},\n"

@@ -11,6 +11,8 @@ HEADER = re.compile(r"^-- +(id|sort|filter|embed|takes)(?: +([^\s:]+))?( +asc)?:
 QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$([A-Za-z_]*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/"
 PLACEHOLDER = re.compile(QUOTED + r"|(?<![:\w]):([a-z_][a-z0-9_]*)", re.S)
 HOLE = re.compile(QUOTED + r"|\$(?![\w$])", re.S)
+# A look-up of what a caller named, which must fail even where there is no row to compare with.
+LOOKUP = re.compile(r"\(SELECT ((?:filter|path)_\w+\([^()]*\))( \|\| '~')?\)")
 WORD = re.compile(QUOTED + r"|[A-Za-z_]\w*|[(),]", re.S)
 
 
@@ -26,7 +28,8 @@ class Query:
     columns: list = field(default_factory=list)  # (name, expression)
     source: str = ""  # FROM … WHERE …
     sorts: list = field(default_factory=list)  # (name, expression, ascending only)
-    filters: list = field(default_factory=list)  # (name, pieces)
+    filters: list = field(default_factory=list)  # (name, pieces, pieces of its look-up or None)
+    lookups: list = field(default_factory=list)  # calls that every shape makes
     embeds: list = field(default_factory=list)  # (name, column, expression)
     used: bool = False
 
@@ -156,6 +159,10 @@ def read_list(query, headers, text, report):
             fault(f"column {name} is there twice")
     for key, name, ascending, value in headers:
         read_header(query, key, name, bool(ascending), value, fault, report)
+    hoist(query)
+    for text in [query.source, *(p for _, pieces, _ in query.filters for p in pieces)]:
+        if re.search(r"\b(filter|path)_\w+\(", text):
+            fault("a look-up must read «(SELECT filter_thing($, 'name'))», so that it is made once and always")
     if not query.id:
         fault("a :list needs «-- id: expression»")
     if not query.sorts:
@@ -174,12 +181,37 @@ def read_header(query, key, name, ascending, value, fault, report):
     elif key == "embed":
         query.embeds.append((name, *column(value, fault)))
     elif key == "filter":
-        pieces = holes(value)
-        if len(pieces) < 2:
-            fault(f"filter {name} does not use its value ($)")
-        query.filters.append((name, pieces))
+        query.filters.append((name, *read_filter(name, value, fault)))
     else:
         fault(f"«-- {key}» has no place in a :list")
+
+
+def read_filter(name, value, fault):
+    """The pieces of a condition and, where it looks its value up, those of the look-up; the condition's holes are then
+    the look-up's number."""
+    calls = list(dict.fromkeys(match[1] for match in LOOKUP.finditer(value)))
+    if len(holes(value)) < 2:
+        fault(f"filter {name} does not use its value ($)")
+    if not calls:
+        return holes(value), None
+    rest = LOOKUP.sub("", value)
+    if len(calls) > 1 or len(holes(rest)) > 1:
+        fault(f"filter {name} uses its value ($) beside its look-up")
+    return holes(LOOKUP.sub(r"(SELECT x\2 FROM r$)", value)), holes(calls[0])
+
+
+def hoist(query):
+    """Look-ups in the list itself are made once, under names, and first of all."""
+    def replace(match):
+        if match[1] not in query.lookups:
+            query.lookups.append(match[1])
+        return f"(SELECT x{match[2] or ''} FROM f{query.lookups.index(match[1])})"
+
+    query.source = LOOKUP.sub(replace, query.source)
+    query.columns = [(name, LOOKUP.sub(replace, text)) for name, text in query.columns]
+    query.sorts = [(name, LOOKUP.sub(replace, text), ascending) for name, text, ascending in query.sorts]
+    query.embeds = [(name, column, LOOKUP.sub(replace, text)) for name, column, text in query.embeds]
+    query.source += "".join(f"\n  AND (SELECT x FROM f{i}) IS NOT NULL" for i in range(len(query.lookups)))
 
 
 def holes(text):

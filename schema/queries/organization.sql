@@ -44,7 +44,7 @@ FROM organization o WHERE o.id = (SELECT organization_id(:organization))
 -- filter identifier: o.id IN (SELECT i.organization_id FROM organization_identifier i WHERE i.value = split_part($, ':', 2) AND i.scheme = split_part($, ':', 1) AND i.validity @> today())
 -- filter attached: o.attached = $::boolean
 -- filter valid_to[isnull]: (o.valid_to IS NULL) = $::boolean
--- filter under: o.scope_key >= (SELECT filter_key($, 'under')) AND o.scope_key < (SELECT filter_key($, 'under')) || '~'
+-- filter under: o.scope_key >= (SELECT filter_key($, 'under')) AND o.scope_key < (SELECT filter_key($, 'under') || '~')
 -- filter parent: o.parent_id = (SELECT filter_organization($, 'parent'))
 -- filter q: o.id = ANY ((SELECT organization_search($))::uuid[])
 -- embed parent: organization_ref(o.parent_id) AS parent_organization

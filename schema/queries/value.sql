@@ -22,7 +22,7 @@ FROM value_put(:indicator, :organization, :period, :category, :body::jsonb, :if_
 -- filter state: v.state = $
 -- filter on_behalf: v.on_behalf = $::boolean
 -- filter updated_at[gte]: v.updated_at >= $::timestamptz
--- filter under: v.scope_key >= (SELECT filter_key($, 'under')) AND v.scope_key < (SELECT filter_key($, 'under')) || '~'
+-- filter under: v.scope_key >= (SELECT filter_key($, 'under')) AND v.scope_key < (SELECT filter_key($, 'under') || '~')
 -- embed indicator: (SELECT json_build_object('code', i.code, 'name', i.name, 'unit', i.unit, 'kind', i.kind) FROM indicator i WHERE i.id = v.indicator_id) AS indicator_detail
 -- embed organization: organization_ref(v.organization_id) AS organization_detail
 SELECT v.id, v.indicator_code AS indicator, v.organization_code AS organization, v.period_code AS period,
@@ -53,5 +53,5 @@ FROM assignment_unit u
   LEFT JOIN LATERAL (SELECT y.period_code, y.numerator, y.denominator, y.number, y.done FROM value y JOIN period q ON q.id = y.period_id
     WHERE y.scope_key = u.scope_key AND y.indicator_id = i.id AND y.category = c.category AND y.state = 'reported' AND q.ends_on < p.starts_on
     ORDER BY q.ends_on DESC LIMIT 1) w ON true
-WHERE u.scope_key >= (SELECT filter_key(:organization, 'organization')) AND u.scope_key < (SELECT filter_key(:organization, 'organization')) || '~'
+WHERE u.scope_key >= (SELECT filter_key(:organization, 'organization')) AND u.scope_key < (SELECT filter_key(:organization, 'organization') || '~')
   AND (u.entered_by = 'superior' OR u.scope_key = (SELECT filter_key(:organization, 'organization')))

@@ -139,3 +139,23 @@ def test_exports_keep_to_the_scope(world, figures):
     for accept in ("text/csv", "application/x-ndjson"):
         answer = world.at("AA-W2", "viewer").get("/v1/values", [("Accept", accept)])
         assert answer.status == 200 and "AA-W1" not in answer.text
+
+
+@pytest.mark.parametrize("filter_", ["/v1/clients?organization=", "/v1/accounts?organization=", "/v1/grants?organization=", "/v1/mandates?unit=", "/v1/programmes?owner=",
+                                     "/v1/values?under=", "/v1/values?indicator=", "/v1/values?indicator[in]=AA-SUM,", "/v1/values?period[in]=2026-Q1,",
+                                     "/v1/organizations?under=", "/v1/organizations?parent=", "/v1/periods?programme=", "/v1/indicators?programme="])
+def test_an_unknown_reference_is_told_where_there_is_nothing_to_compare(world, filter_):
+    """A cell's administrator sees no client, no mandate and no value; the look-up is made all the same."""
+    cell, name = world.at("AA-W1-C1", "administrator"), filter_.split("?")[1].split("=")[0]
+    accept = "text/csv, */*;q=0.5" if filter_.startswith("/v1/values") else "*/*"
+    for unknown, asked in (("NO-SUCH", "*/*"), ("BB-TU", accept), ("0198c5a2-7d30-7c3e-9a41-5b8e0f6a1c51", "*/*")):
+        answer = cell.get(f"{filter_}{unknown}", [("Accept", asked), ("Prefer", "count=exact")])
+        assert answer.status == 422 and answer.faults() == {(name, "unknown_reference")}, answer
+
+
+def test_a_sheet_of_an_unknown_period_or_unit_is_refused(world):
+    cell = world.at("AA-W1-C1", "administrator")
+    assert cell.get("/v1/values/sheet?organization=AA-W1-C1&period=2099-Q1").faults() == {("period", "unknown_reference")}
+    assert cell.get("/v1/values/sheet?organization=AA-W2&period=2026-Q1").faults() == {("organization", "unknown_reference")}
+    assert cell.get("/v1/indicators/NO-SUCH/targets").status == 404
+    assert cell.get("/v1/organizations/AA-W2/children").status == 404

@@ -28,11 +28,12 @@ static const struct parameter parameters[] = {
 };
 static const char *const kind_pieces[] = { "o.kind = ", "" };
 static const char *const kind_in_pieces[] = { "o.kind = ANY(", "::text[])" };
-static const char *const under_pieces[] = { "o.key >= lo(", ") AND o.key < hi(", ")" };
+static const char *const under_pieces[] = { "o.key >= (SELECT x FROM r", ") AND o.key < hi((SELECT x FROM r", "))" };
+static const char *const under_lookup[] = { "filter_key(", ", 'under')" };
 static const struct list_filter filters[] = {
-    { "kind", 1, kind_pieces, 2 },
-    { "kind[in]", 2, kind_in_pieces, 2 },
-    { "under", 3, under_pieces, 3 },
+    { "kind", 1, kind_pieces, 2, NULL, 0 },
+    { "kind[in]", 2, kind_in_pieces, 2, NULL, 0 },
+    { "under", 3, under_pieces, 3, under_lookup, 2 },
 };
 static const struct list_column columns[] = { { "id", "o.id" }, { "code", "o.code" }, { "parent", "p.code" } };
 static const struct list_sort sorts[] = { { "tree", "o.key", false }, { "code", "o.code", false },
@@ -96,14 +97,37 @@ START_TEST(adds_filters_as_parameters)
 
     shape.embeds[0] = true;
     composes(&shape, SHAPE_ITEMS, params,
+        "WITH r4 AS MATERIALIZED (SELECT filter_key($4, 'under') AS x)\n"
         "SELECT (SELECT row_to_json(r) FROM (SELECT (o.id) AS \"id\", (o.code) AS \"code\", (ref(o.parent)) AS "
         "\"parent_unit\") r)::text AS item\n"
-        "FROM o WHERE o.parent = $1\n  AND (o.kind = $2)\n  AND (o.kind = ANY($3::text[]))\n  AND (o.key >= lo($4) AND "
-        "o.key < hi($4))\n"
+        "FROM o WHERE o.parent = $1\n  AND (o.kind = $2)\n  AND (o.kind = ANY($3::text[]))\n"
+        "  AND (SELECT x FROM r4) IS NOT NULL\n  AND (o.key >= (SELECT x FROM r4) AND o.key < hi((SELECT x FROM r4)))\n"
         "ORDER BY o.key, o.id\nLIMIT 50");
     ck_assert_uint_eq(shape.n_values, 4);
     ck_assert_str_eq(shape.values[1], params[1]);
     ck_assert_str_eq(shape.values[3], "DN-1");
+}
+END_TEST
+
+START_TEST(looks_up_what_every_request_names)
+{
+    static const char *const params[4] = { "DN-TU", NULL, NULL, "DN-1" };
+    struct list_query with = list;
+    struct operation other = op;
+    struct shape shape = plain();
+
+    with.lookups = "f0 AS MATERIALIZED (SELECT path_unit($1) AS x)";
+    with.from = "FROM o WHERE o.parent = (SELECT x FROM f0)";
+    other.list = &with;
+    shape.op = &other;
+    composes(&shape, SHAPE_COUNT, none,
+        "WITH f0 AS MATERIALIZED (SELECT path_unit($1) AS x)\nSELECT count(*)\n"
+        "FROM o WHERE o.parent = (SELECT x FROM f0)");
+    composes(&shape, SHAPE_COUNT, params,
+        "WITH f0 AS MATERIALIZED (SELECT path_unit($1) AS x), r2 AS MATERIALIZED (SELECT filter_key($2, 'under') AS "
+        "x)\n"
+        "SELECT count(*)\nFROM o WHERE o.parent = (SELECT x FROM f0)\n"
+        "  AND (SELECT x FROM r2) IS NOT NULL\n  AND (o.key >= (SELECT x FROM r2) AND o.key < hi((SELECT x FROM r2)))");
 }
 END_TEST
 
@@ -163,5 +187,6 @@ START_TEST(asks_for_one_row_more)
 }
 END_TEST
 
-RUN_TESTS_WITH("shape", set_up, tear_down, composes_a_page, adds_filters_as_parameters, counts_without_place,
-    goes_on_from_a_cursor, mixes_directions, asks_for_one_row_more)
+RUN_TESTS_WITH("shape", set_up, tear_down, composes_a_page, adds_filters_as_parameters,
+    looks_up_what_every_request_names, counts_without_place, goes_on_from_a_cursor, mixes_directions,
+    asks_for_one_row_more)
