@@ -190,7 +190,7 @@ BEGIN
     GROUP BY f.indicator_id, f.key
   ), placed AS MATERIALIZED (
     SELECT c.indicator_id, c.key, c.expected, c.reported, c.not_applicable, c.done, c.numerator, c.denominator,
-      l.kind, l.direction, l.percentage, l.used, w.figures AS was,
+      l.kind, l.direction, l.percentage, l.used, (w.figures ->> c.key)::numeric AS was,
       CASE WHEN a.id IS NULL THEN l.target_id ELSE a.id END AS target_id, CASE WHEN a.id IS NULL THEN l.comparator ELSE a.comparator END AS comparator,
       CASE WHEN a.id IS NULL THEN l.t ELSE a.t END AS t, CASE WHEN a.id IS NULL THEN l.upper ELSE a.upper END AS upper,
       CASE WHEN a.id IS NULL THEN l.due_on ELSE a.due_on END AS due_on, CASE WHEN a.id IS NULL THEN l.b ELSE a.b END AS b,
@@ -220,7 +220,7 @@ BEGIN
     CASE WHEN NOT j.stepwise THEN trim_scale(round(required_path(j.direction, j.b, j.t, j.share), 4)) END,
     trim_scale(round(j.pace, 6)),
     progress_status(j.stepwise, coalesce(j.maintain, false), j.target_id IS NOT NULL, j.reported > 0 AND (j.value IS NOT NULL OR j.kind = 'milestone'), j.met,
-      j.due_on, p.ends_on, on_day, coalesce(deteriorating(j.direction, j.percentage, j.value, coalesce(j.b, (j.was ->> j.key)::numeric), j.t), false), j.pace),
+      j.due_on, p.ends_on, on_day, coalesce(deteriorating(j.direction, j.percentage, j.value, coalesce(j.b, j.was), j.t), false), j.pace),
     j.used
   FROM paced j;
 END $$;
