@@ -210,9 +210,9 @@ BEGIN
     DELETE FROM rollup_delta WHERE ctid = ANY (ARRAY(SELECT d.ctid FROM rollup_delta d LIMIT most)) RETURNING *
   ), spread AS (
     INSERT INTO rollup AS r
-    SELECT t.indicator_id, t.period_id, k, t.category, t.programme_id, sum(t.reported), sum(t.not_applicable), sum(t.done),
+    SELECT t.indicator_id, t.period_id, left(t.scope_key, n), t.category, t.programme_id, sum(t.reported), sum(t.not_applicable), sum(t.done),
       sum(t.numerator), sum(t.denominator), sum(t.number)
-    FROM taken t, unnest(ancestor_keys(t.scope_key) || t.scope_key) k
+    FROM taken t, generate_series(6, length(t.scope_key), 6) n
     GROUP BY 1, 2, 3, 4, 5
     ON CONFLICT (indicator_id, period_id, scope_key, category) DO UPDATE SET reported = r.reported + excluded.reported,
       not_applicable = r.not_applicable + excluded.not_applicable, done = r.done + excluded.done,
