@@ -107,8 +107,7 @@ static int answer_constraint(struct exchange *x, const char *query, const struct
         return fail(x, P_INTERNAL);
     }
     if (row->pointer != NULL)
-        fault_add_text(&x->faults, AT_POINTER, row->pointer, problem_kinds[row->code].code,
-            problem_kinds[row->code].title[x->language]);
+        fault_add_text(&x->faults, AT_POINTER, row->pointer, row->fault, problem_kinds[row->code].title[x->language]);
     return fail(x, row->code);
 }
 

@@ -99,9 +99,12 @@ CREATE TABLE organization_identifier (
   validity daterange NOT NULL CHECK (NOT isempty(validity)),
   CONSTRAINT organization_identifier_once EXCLUDE USING gist (organization_id WITH =, scheme WITH =, value WITH =, validity WITH &&),
   CONSTRAINT organization_identifier_taken EXCLUDE USING gist (scheme WITH =, value WITH =, validity WITH &&)
-    WHERE (scheme NOT IN ('statistics'))
+    WHERE (scheme NOT IN ('statistics')),
+  -- A unit has one area at a time.
+  CONSTRAINT organization_identifier_area EXCLUDE USING gist (organization_id WITH =, validity WITH &&) WHERE (scheme = 'statistics')
 );
 COMMENT ON CONSTRAINT organization_identifier_once ON organization_identifier IS '422 repeated #/identifiers';
+COMMENT ON CONSTRAINT organization_identifier_area ON organization_identifier IS '422 repeated #/identifiers';
 COMMENT ON CONSTRAINT organization_identifier_taken ON organization_identifier IS '409 identifier_taken #/identifiers';
 CREATE INDEX organization_identifier_value ON organization_identifier (scheme, value);
 

@@ -17,7 +17,12 @@ END $$;
 
 -- Writes the identifiers a body gives: the list of (scheme, value, valid_from, valid_to) and area_code, the statistics code.
 CREATE FUNCTION organization_identify(unit organization, body jsonb) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE faults jsonb;
 BEGIN
+  SELECT jsonb_agg(fault('#/identifiers/' || (n - 1) || '/valid_to', 'out_of_range', 'an identifier ends on or after its first day'))
+    INTO faults FROM jsonb_array_elements(coalesce(nullif(body -> 'identifiers', 'null'), '[]')) WITH ORDINALITY x(i, n)
+  WHERE (i ->> 'valid_to')::date < coalesce((i ->> 'valid_from')::date, unit.valid_from);
+  IF faults IS NOT NULL THEN PERFORM fail(422, 'invalid', faults); END IF;
   INSERT INTO organization_identifier (organization_id, scope_key, scheme, value, validity)
   SELECT unit.id, unit.scope_key, i ->> 'scheme', i ->> 'value',
     daterange(coalesce((i ->> 'valid_from')::date, unit.valid_from), (i ->> 'valid_to')::date, '[]')
@@ -124,7 +129,7 @@ BEGIN
   END IF;
   IF patch ? 'identifiers' OR patch ? 'area_code' THEN
     DELETE FROM organization_identifier i WHERE i.organization_id = unit.id
-      AND ((i.scheme <> 'statistics' AND patch ? 'identifiers') OR (i.scheme = 'statistics' AND patch ? 'area_code'));
+      AND (patch ? 'identifiers' OR i.scheme = 'statistics');
     PERFORM organization_identify(unit, patch);
     SELECT * INTO unit FROM organization o WHERE o.id = unit.id;
   END IF;

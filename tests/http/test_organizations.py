@@ -187,3 +187,34 @@ def test_an_ended_unit_is_seen_and_takes_no_new_subordinates(aa):
     assert unit["valid_to"] == "2025-06-30"
     answer = aa.post("/v1/organizations", {"code": samples.fresh(), "name": "Chi bộ", "kind": "party_cell", "parent": "AA-OLD"})
     assert answer.status == 422
+
+
+def test_a_unit_has_one_area_at_a_time(world):
+    manager = world.at("AA-TU", "manager")
+    body = {"parent": "AA-W1", "name": "Thử mã", "kind": "party_cell", "valid_from": "2025-07-01"}
+    two = [{"scheme": "statistics", "value": "26041"}, {"scheme": "statistics", "value": "26042"}]
+    answer = manager.post("/v1/organizations", {**body, "code": samples.fresh("AA-MA"), "identifiers": two})
+    assert answer.status == 422 and answer.faults() == {("#/identifiers", "repeated")}, answer
+    answer = manager.post("/v1/organizations", {**body, "code": samples.fresh("AA-MA"), "area_code": "26041", "identifiers": two[1:]})
+    assert answer.status == 422 and answer.faults() == {("#/identifiers", "repeated")}, answer
+    one_after_the_other = [{"scheme": "statistics", "value": "26041", "valid_to": "2025-12-31"},
+                           {"scheme": "statistics", "value": "26042", "valid_from": "2026-01-01"}]
+    answer = manager.post("/v1/organizations", {**body, "code": samples.fresh("AA-MA"), "identifiers": one_after_the_other})
+    assert answer.status == 201 and answer.json()["area_code"] == "26042", answer
+
+
+def test_an_identifier_that_ends_before_it_begins(world):
+    manager = world.at("AA-TU", "manager")
+    body = {"parent": "AA-W1", "name": "Thử mã", "kind": "party_cell", "valid_from": "2025-07-01", "code": samples.fresh("AA-MA")}
+    for dates in ({"valid_to": "2025-06-30"}, {"valid_from": "2026-02-01", "valid_to": "2026-01-31"}):
+        answer = manager.post("/v1/organizations", {**body, "identifiers": [{"scheme": "internal", "value": samples.fresh("x")}, {"scheme": "internal", "value": "y", **dates}]})
+        assert answer.status == 422 and answer.faults() == {("#/identifiers/1/valid_to", "out_of_range")}, answer
+
+
+def test_identifiers_as_read_can_be_sent_back(world):
+    manager = world.at("AA-TU", "manager")
+    made = manager.post("/v1/organizations", {"parent": "AA-W1", "name": "Thử mã", "kind": "party_cell", "code": samples.fresh("AA-MA"),
+                                              "area_code": "26041", "identifiers": [{"scheme": "internal", "value": samples.fresh("n")}]})
+    read = made.json()
+    same = manager.patch(made.header("Location"), {"identifiers": read["identifiers"]}, etag=made.header("ETag"))
+    assert same.status == 200 and same.json()["identifiers"] == read["identifiers"] and same.json()["area_code"] == "26041", same
