@@ -3,6 +3,7 @@
 (function () {
   /** @type {{token: string, refresh: string} | null} */
   let session = null;
+  let loaded = false;
   const $ = (id) => document.getElementById(id);
 
   function say(text, isError) {
@@ -15,8 +16,26 @@
     $('logout').hidden = session === null;
   }
 
+  /* The form would send the examples of optional parameters as if someone had written them: a filter, a key used before. */
+  function leaveExamplesOut(text) {
+    return JSON.stringify(JSON.parse(text, (key, value) => {
+      if (value !== null && typeof value === 'object' && typeof value.in === 'string' && typeof value.name === 'string' &&
+          (value.in === 'header' || (value.in === 'query' && !value.required))) {
+        delete value.example;
+      }
+      return value;
+    }));
+  }
+
   const ui = window.SwaggerUIBundle({
     url: '/openapi.json',
+    responseInterceptor: (response) => {
+      if (!loaded && response.ok && new URL(response.url, location.href).pathname === '/openapi.json') {
+        loaded = true;
+        response.text = leaveExamplesOut(response.text);
+      }
+      return response;
+    },
     dom_id: '#reference',
     deepLinking: true,
     docExpansion: 'none',

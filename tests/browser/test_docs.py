@@ -87,23 +87,49 @@ def test_a_wrong_password_is_told(page, world):
     assert page.find_element(By.ID, "login").is_displayed()
 
 
-def test_a_person_logs_in_and_tries_a_call(page, world, pictures):
-    page.find_element(By.ID, "password").clear()
-    log_in(page, world, "aa-w1.reporter")
-    wait(page, lambda b: "Đảng ủy phường Hòa Bình" in b.find_element(By.ID, "who").text)
-    block = next(b for b in page.find_elements(By.CSS_SELECTOR, ".opblock")
-                 if b.find_element(By.CSS_SELECTOR, ".opblock-summary-path").text.replace("\u200b", "") == "/v1/me")
+def open_call(page, path, method="GET"):
+    """The opened block of an operation, ready to be tried."""
+    block = next(b for b in page.find_elements(By.CSS_SELECTOR, f".opblock-{method.lower()}")
+                 if b.find_element(By.CSS_SELECTOR, ".opblock-summary-path").text.replace("\u200b", "") == path)
     # The page's own heading stays at the top, so what is clicked is brought to the middle.
     page.execute_script("arguments[0].scrollIntoView({block: 'center'})", block)
     block.find_element(By.CSS_SELECTOR, ".opblock-summary-control, .opblock-summary").click()
     wait(page, lambda b: block.find_elements(By.CSS_SELECTOR, "button.execute"))
+    return block
+
+
+def try_call(page, block):
     page.execute_script("arguments[0].scrollIntoView({block: 'center'})", block.find_element(By.CSS_SELECTOR, "button.execute"))
     block.find_element(By.CSS_SELECTOR, "button.execute").click()
     wait(page, lambda b: block.find_elements(By.CSS_SELECTOR, ".live-responses-table .response-col_status"))
     page.execute_script("arguments[0].scrollIntoView({block: 'center'})", block.find_element(By.CSS_SELECTOR, ".live-responses-table"))
+    return block.find_element(By.CSS_SELECTOR, ".live-responses-table").text
+
+
+def test_a_person_logs_in_and_tries_a_call(page, world, pictures):
+    page.find_element(By.ID, "password").clear()
+    log_in(page, world, "aa-w1.reporter")
+    wait(page, lambda b: "Đảng ủy phường Hòa Bình" in b.find_element(By.ID, "who").text)
+    answer = try_call(page, open_call(page, "/v1/me"))
     page.save_screenshot(str(pictures / "answer.png"))
-    answer = block.find_element(By.CSS_SELECTOR, ".live-responses-table").text
     assert answer.count("200") and "aa-w1.reporter" in answer, answer[:500]
+
+
+def test_a_list_tried_as_it_stands_is_not_narrowed(page, world, pictures):
+    """Examples of optional filters and headers are not sent unless someone writes them."""
+    block = open_call(page, "/v1/organizations")
+    answer = try_call(page, block)
+    page.save_screenshot(str(pictures / "list.png"))
+    assert "AA-W1-C1" in answer and "Chi bộ khu phố 1" in answer, answer[:500]
+    url = block.find_element(By.CSS_SELECTOR, ".request-url").text
+    assert url.split("?")[-1].strip() == "sort=tree&limit=50", "the defaults, and nothing else"
+
+
+def test_no_key_is_given_beforehand(page, world):
+    """Two calls tried one after the other are two: an Idempotency-Key is there only when someone writes one."""
+    block = open_call(page, "/v1/organizations", "POST")
+    rows = [r for r in block.find_elements(By.CSS_SELECTOR, "tr[data-param-in=header]")]
+    assert rows and all(i.get_attribute("value") == "" for r in rows for i in r.find_elements(By.CSS_SELECTOR, "input[type=text]"))
 
 
 def test_logging_out_ends_the_session(page, world):
