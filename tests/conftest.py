@@ -13,6 +13,10 @@ from harness.service import Clock, Service  # noqa: E402
 from harness.world import Caller, World  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "no_world: the module brings everything it needs itself")
+
+
 @pytest.fixture(scope="session")
 def directory():
     with tempfile.TemporaryDirectory(prefix="tiendo-test-") as path:
@@ -57,7 +61,14 @@ def service(cluster, directory, clock):
 def world(service, contract, clock):
     made = World(service, contract, clock).roots()
     service.start()
-    return made.build()
+    return made.build().keep()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def as_built(request):
+    """Every module finds the world as it was built, whatever the modules before it did."""
+    if "no_world" not in {mark.name for mark in request.node.iter_markers()}:
+        request.getfixturevalue("world").as_built()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.no_world
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
