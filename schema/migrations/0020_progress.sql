@@ -63,9 +63,10 @@ BEGIN
     ORDER BY t.indicator_id, g.key, length(t.scope_key) DESC, CASE WHEN coalesce(t.due_on, 'infinity') >= p.ends_on THEN t.due_on END,
       coalesce(t.due_on, 'infinity') < p.ends_on, t.due_on DESC
   ), pair AS MATERIALIZED (
-    -- by_period: figures of the periods are not to be pooled
+    -- by_period: what does not add up over units and over time is worked out for each period by itself
     SELECT l.id, q.id AS period_id, q.ends_on, false AS before, l.aggregation, l.figures,
-      CASE WHEN l.time_aggregation IN ('min', 'max', 'average') AND cardinality(l.used) > 1 THEN q.id END AS by_period
+      CASE WHEN cardinality(l.used) > 1 AND (l.time_aggregation IN ('min', 'max', 'average') OR l.aggregation NOT IN ('ratio_of_sums', 'sum'))
+        THEN q.id END AS by_period
     FROM play l, unnest(l.used) u JOIN period q ON q.id = u
     UNION ALL
     -- the period before, where only it can tell whether a figure is getting worse
@@ -183,11 +184,11 @@ BEGIN
     FROM figured f WHERE f.by_period IS NULL AND NOT f.before
     UNION ALL
     SELECT f.indicator_id, f.key, bool_or(f.aimed), sum(f.expected)::int, sum(f.reported)::int, sum(f.not_applicable)::int, sum(f.done)::int,
-      sum(f.numerator), sum(f.denominator), avg(f.number), min(coalesce(f.number, 100 * f.numerator / nullif(f.denominator, 0))),
+      sum(f.numerator), sum(f.denominator), CASE l.time_aggregation WHEN 'average' THEN avg(f.number) ELSE sum(f.number) END, min(coalesce(f.number, 100 * f.numerator / nullif(f.denominator, 0))),
       max(coalesce(f.number, 100 * f.numerator / nullif(f.denominator, 0))), sum(f.own_reported)::int, sum(f.own_done)::int, sum(f.own_numerator),
       sum(f.own_denominator), sum(f.own_number)
-    FROM figured f WHERE f.by_period IS NOT NULL AND NOT f.before
-    GROUP BY f.indicator_id, f.key
+    FROM figured f JOIN play l ON l.id = f.indicator_id WHERE f.by_period IS NOT NULL AND NOT f.before
+    GROUP BY f.indicator_id, f.key, l.time_aggregation
   ), placed AS MATERIALIZED (
     SELECT c.indicator_id, c.key, c.expected, c.reported, c.not_applicable, c.done, c.numerator, c.denominator,
       l.kind, l.direction, l.percentage, l.used, (w.figures ->> c.key)::numeric AS was,

@@ -60,6 +60,21 @@ SELECT test_enter('DN-TU', 'viewer', 'progress:read') \g /dev/null
 SELECT test('periods: getting better is not deteriorating, ' || u, (pg_temp.item(u, '2026-Q2', 'LESS') LIKE '40 %at_risk%')::text, 'true') FROM unnest(ARRAY['DN-TU', 'DN-W1']) u;
 SELECT test('periods: the best month of a ratio, ' || u, (pg_temp.item(u, '2026-Q2', 'BEST') LIKE '80 %')::text, 'true') FROM unnest(ARRAY['DN-TU', 'DN-W1']) u;
 SELECT test('periods: every value once, of the province', pg_temp.item('DN-TU', '2026-Q2', 'SUM'), '12 | 12 2 10 0 | not_assessable ["2026-M04", "2026-M05", "2026-M06"]');
+-- Summed over time is what each period's aggregate is, not the aggregate of all periods at once.
+SELECT test_enter('DN-TU', 'manager', 'indicators:write') \g /dev/null
+SELECT c.status FROM (VALUES ('average'), ('min'), ('max'), ('none')) x(rule),
+  indicator_create(test_id(), jsonb_build_object('programme', 'DN-464', 'code', 'T-' || rule, 'name', rule, 'unit', 'units', 'kind', 'number',
+    'direction', 'increase', 'aggregation', rule, 'time_aggregation', 'sum', 'frequency', 'month'), NULL) c \g /dev/null
+SELECT c.status FROM unnest(ARRAY['average', 'min', 'max', 'none']) rule, assignment_create('T-' || rule, test_id(), CASE rule
+  WHEN 'none' THEN '{"organization":"DN-W1","mode":"own"}' ELSE '{"kind":"directly_subordinate_party_committee","under":"DN-TU","mode":"own"}' END::jsonb, NULL) c \g /dev/null
+SELECT test_enter('DN-TU', 'connector', 'values:write') \g /dev/null
+SELECT test_import((SELECT jsonb_agg(jsonb_build_object('indicator', 'T-' || rule, 'organization', o, 'period', p, 'number', n))::text
+  FROM unnest(ARRAY['average', 'min', 'max', 'none']) rule, (VALUES ('DN-W1', '2026-M04', '10'), ('DN-W1', '2026-M05', '20'), ('DN-W2', '2026-M04', '30')) v(o, p, n)
+  WHERE rule <> 'none' OR o = 'DN-W1')) \g /dev/null
+SELECT test_enter('DN-TU', 'viewer', 'progress:read') \g /dev/null
+SELECT test('periods: ' || rule || ' over units, summed over time, ' || u, split_part(pg_temp.item(u, '2026-Q2', 'T-' || rule), ' ', 1), wanted)
+FROM (VALUES ('average', 'DN-TU', '40'), ('average', 'DN-W1', '30'), ('min', 'DN-TU', '30'), ('min', 'DN-W1', '30'), ('max', 'DN-TU', '50'), ('max', 'DN-W1', '30'),
+  ('none', 'DN-TU', '30'), ('none', 'DN-W1', '30')) x(rule, u, wanted);
 SELECT test('periods: every value once, of the ward', pg_temp.item('DN-W1', '2026-Q2', 'SUM'), '12 | 3 2 1 0 | not_assessable ["2026-M04", "2026-M05", "2026-M06"]');
 SELECT test_enter('DN-W1', 'viewer', 'progress:read') \g /dev/null
 SELECT test('progress: the same for the ward itself', pg_temp.item('DN-W1', '2026-Q2', 'DN-06B'), '50 30 60 | 20 2 17 1 | 0.5 100 0.5 missed ["2026-Q2"]');
