@@ -171,6 +171,10 @@ BEGIN
   IF NOT may_write(i.programme_id, i.scope_key) THEN
     PERFORM fail(403, 'forbidden', NULL, format('%s is kept by the managers of its programme or by a mandate to define.', i.code));
   END IF;
+  IF patch ?| ARRAY['kind', 'frequency', 'categories'] THEN
+    -- No value is entered meanwhile: entering holds the same lock, shared, and reads the indicator again under it.
+    PERFORM pg_advisory_xact_lock(assignment_lock(i.id));
+  END IF;
   PERFORM indicator_faults(i.programme_id, patch), indicator_in_use(i, patch);
   IF if_match IS NULL THEN PERFORM fail(428, 'precondition_required'); END IF;
   was := indicator_json(i)::jsonb;

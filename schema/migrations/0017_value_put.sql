@@ -87,6 +87,9 @@ BEGIN
   FROM period x WHERE x.id = (SELECT period_id(p_ref));
   IF i.id IS NULL OR o_id IS NULL OR p_id IS NULL THEN PERFORM fail(404, 'not_found'); END IF;
   PERFORM pg_advisory_xact_lock_shared(assignment_lock(i.id)), set_config('tiendo.request', request_id, true);
+  IF (SELECT x.version FROM indicator x WHERE x.id = i.id) <> i.version THEN
+    SELECT * INTO i FROM indicator x WHERE x.id = i.id;
+  END IF;
 
   SELECT x.mode, x.entered_by, x.source, x.client_id, x.counted INTO a_mode, a_entered_by, a_source, a_client, a_counted
   FROM assignment_of(i.id, key, p_end) x;

@@ -115,3 +115,26 @@ def test_a_burst_over_many_units_adds_up(world, crowd, indicator):
         row = answer.json()["items"][0]
         assert row["value"] == sum(100 * i + n for i in range(len(units))), (quarter, row)
         assert row["coverage"]["reporting"] == len(units)
+
+
+def test_an_indicator_s_kind_never_changes_under_a_value(world, crowd, caller, cluster):
+    """Whoever comes second, the value or the new kind, is refused."""
+    manager = world.at("AA-TU", "manager")
+    definer = caller(manager.token)
+    seen = Counter()
+    for _ in range(10):
+        made = world.indicator(manager, samples.fresh("AA-K"), "AA-P", "number")
+        world.assign(manager, made["code"], kind="directly_subordinate_party_committee", under="AA-TU")
+        tag = manager.get(f"/v1/indicators/{made['code']}").etag
+
+        def act(one, i, code=made["code"], tag=tag):
+            if one is definer:
+                return patient(lambda: one.patch(f"/v1/indicators/{code}", {"kind": "milestone", "unit": "milestone", "direction": None, "aggregation": "count_done"}, tag))
+            return patient(lambda: one.enter(code, "AA-W1", "2026-Q1", {"number": 5}))
+
+        answers = together([*crowd(3), definer], act)
+        seen[answers[-1].status] += 1
+        assert answers[-1].status in (200, 409, 412), answers[-1]
+        wrong = cluster.query("SELECT count(*) FROM value v JOIN indicator i ON i.id = v.indicator_id WHERE i.code = %s AND i.kind = 'milestone' AND v.number IS NOT NULL", [made["code"]])
+        assert wrong == [(0,)]
+    assert seen
