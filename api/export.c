@@ -155,6 +155,16 @@ static int compose(struct exchange *x, struct listing *listing, bool csv, struct
     return shape_compose(x->arena, &listing->shape, csv ? SHAPE_CELLS : SHAPE_ITEMS, x->params, sql);
 }
 
+/* The connection is read to its end, so that the pool need not replace it. */
+static int refused(struct export *e, struct db_result *error, struct db_result **ret_error)
+{
+    int r;
+
+    *ret_error = error;
+    r = db_drain(e->conn, NULL);
+    return r < 0 ? r : -EBADMSG;
+}
+
 /* Up to the first row, so that what fails at once is still a problem. -EBADMSG and the error. */
 static int start(struct exchange *x, struct export *e, const struct statement *statement, struct db_result **ret_error)
 {
@@ -172,19 +182,15 @@ static int start(struct exchange *x, struct export *e, const struct statement *s
         _cleanup_(db_result_freep) struct db_result *entered = NULL;
 
         r = db_next(e->conn, &entered);
-        if (r > 0 && db_kind(entered) == DB_ERROR) {
-            *ret_error = TAKE_PTR(entered);
-            return -EBADMSG;
-        }
+        if (r > 0 && db_kind(entered) == DB_ERROR)
+            return refused(e, TAKE_PTR(entered), ret_error);
     }
     if (r >= 0)
         r = db_stream_next(e->conn, &e->row);
     if (r == 0)
         return -EINVAL;
-    if (r > 0 && db_kind(e->row) != DB_ROW && db_kind(e->row) != DB_ROWS) {
-        *ret_error = TAKE_PTR(e->row);
-        return -EBADMSG;
-    }
+    if (r > 0 && db_kind(e->row) != DB_ROW && db_kind(e->row) != DB_ROWS)
+        return refused(e, TAKE_PTR(e->row), ret_error);
     return r < 0 ? r : 0;
 }
 

@@ -27,6 +27,8 @@ const char *idempotency_fingerprint(struct exchange *x)
 
     buf_init(&b, SIZE_MAX / 2);
     buf_adds(&b, x->op->id);
+    buf_addc(&b, '\n');
+    buf_adds(&b, x->identity->grant); /* another grant of the same account sees other things */
     for (size_t i = 0; i < x->op->n_parameters; i++) {
         if (x->op->parameters[i].in == IN_HEADER || x->params[i] == NULL)
             continue;

@@ -32,6 +32,7 @@ static const char *const columns[] = {
     "version",
 };
 #define N_COLUMNS ARRAY_SIZE(columns)
+#define N_NAMES   4 /* the first of them tell which value is meant */
 
 const char import_copy[] = "COPY import_row (row, line, id, indicator, organization, period, category, numerator, "
                            "denominator, number, done_on, "
@@ -112,7 +113,22 @@ static struct str faults_text(const struct faults *f)
     return text;
 }
 
-/* Writes the row; of one with faults only what names it, so that no half-read figure reaches the database. */
+/* Whether column i is one of the names and nothing is wrong with it itself. */
+static bool names_soundly(const struct reader *rd, size_t i)
+{
+    if (i >= N_NAMES)
+        return false;
+    for (size_t k = 0; k < rd->faults.n; k++) {
+        const char *name = rd->faults.items[k].name;
+
+        if (strncmp(name, "#/", 2) == 0 && strcmp(name + 2, columns[i]) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* Writes the row; of one with faults only what names it, so that no half-read figure reaches the database while names
+ * that are wrong too are told along with the rest. */
 static int finish_row(struct reader *rd, struct import_row *row)
 {
     char id[UUID_TEXT];
@@ -125,7 +141,7 @@ static int finish_row(struct reader *rd, struct import_row *row)
     buf_add_i64(rd->out, (int64_t)row->line);
     add_field(rd->out, str_from(id));
     for (size_t i = 0; i < N_COLUMNS; i++)
-        add_field(rd->out, sound ? row->values[i] : (struct str){ NULL, 0 });
+        add_field(rd->out, sound || names_soundly(rd, i) ? row->values[i] : (struct str){ NULL, 0 });
     add_field(rd->out, faults);
     buf_addc(rd->out, '\n');
     rd->rows++;
@@ -196,8 +212,10 @@ static int add_json_row(struct reader *rd, struct str raw, size_t line)
     r = json_read(rd->arena, raw.p, raw.n, &document, &rd->faults);
     if (r == -ENOMEM)
         return r;
-    if (r == 0 && schema_check(rd->options->row, document.tree, SCHEMA_WHOLE, &rd->faults) == 0)
+    if (r == 0) {
+        (void)schema_check(rd->options->row, document.tree, SCHEMA_WHOLE, &rd->faults);
         collect_members(rd, document.tree, &row);
+    }
     r = finish_row(rd, &row);
     json_document_done(&document);
     return r;

@@ -12,6 +12,7 @@
 #include "idempotency.h"
 #include "import_rows.h"
 #include "lane.h"
+#include "log.h"
 #include "routes.h"
 #include "service.h"
 #include "trouble.h"
@@ -141,8 +142,11 @@ static int copy_rows(struct import *im, const struct buf *rows)
     }
     if (r == 0)
         r = db_copy_end(im->conn, NULL, NULL, &im->error);
-    if (r == 0)
-        r = db_pipeline_on(im->conn);
+    if (r == 0 || r == -EBADMSG) {
+        int s = db_pipeline_on(im->conn);
+
+        r = r < 0 ? r : s;
+    }
     return r;
 }
 
@@ -218,6 +222,20 @@ static int answer(struct import *im)
     return 0;
 }
 
+/* Nothing of it remains, the claim on the key neither; without that the pool would have to replace the connection. */
+static void roll_back(struct import *im)
+{
+    int r;
+
+    r = db_send_sql(im->conn, "ROLLBACK", 0, NULL);
+    if (r == 0)
+        r = db_sync(im->conn);
+    if (r == 0)
+        r = db_drain(im->conn, NULL);
+    if (r < 0)
+        log_debug("import_rollback", "trace_id=%s error=%d", im->x->trace_id, r);
+}
+
 static int import(struct import *im, const struct buf *rows)
 {
     int r;
@@ -231,10 +249,10 @@ static int import(struct import *im, const struct buf *rows)
         r = run_rows(im);
     if (r == 0)
         r = answer(im);
-    if (r < 0)
-        /* Closed and replaced by the pool: whatever was begun is rolled back. */
-        return r;
-    return 0;
+    /* After any other failure the connection is of no use: the pool closes it. */
+    if (r == 1 || r == -EBADMSG)
+        roll_back(im);
+    return r < 0 ? r : 0;
 }
 
 int handle_value_import(struct exchange *x)

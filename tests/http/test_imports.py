@@ -3,6 +3,7 @@ import csv
 import gzip
 import io
 import json
+import time
 
 import pytest
 from harness import samples
@@ -256,3 +257,35 @@ def test_the_sheet_comes_back_as_it_went(world, ward, code, habits):
     filled = send(ward, out.getvalue(), "text/csv", **habits)
     assert counts(filled)[0] == 1 and counts(filled)[4] == 0, filled
     assert str(numbers(ward, code)["AA-W1-C3", "2026-Q1"]) == "2.5"
+
+
+def test_what_is_wrong_with_a_rows_form_hides_and_invents_nothing_else(ward, code):
+    text = f'indicator,organization,period,number,version\r\n{code},AA-W1-C1,2026-Q1,"2,5",3\r\n{code},NO-SUCH,2026-Q1,x,\r\n,AA-W1-C1,2026-Q1,1,\r\n'
+    errors = [(e["row"], e["pointer"], e["code"]) for e in send(ward, text, "text/csv", mode="partial").json()["errors"]]
+    assert errors == [(1, "#/number", "format"), (2, "#/number", "format"), (2, "#/organization", "unknown_reference"), (3, "#/indicator", "required")]
+    rows = [{"indicator": code, "organization": "AA-W1-C1", "period": "2026-Q1", "number": "2"}, {"indicator": 5, "organization": "AA-W1-C1", "period": "2026-Q1", "number": 2}]
+    errors = [(e["row"], e["pointer"], e["code"]) for e in send(ward, rows, mode="partial").json()["errors"]]
+    assert errors == [(1, "#/number", "type"), (2, "#/indicator", "type")]
+    broken = f'{{"indicator":"{code}","organization":"AA-W1-C1","period":"2026-Q1","number":1,"number":2}}\n'
+    errors = [(e["row"], e["pointer"], e["code"]) for e in send(ward, broken, "application/x-ndjson", mode="partial").json()["errors"]]
+    assert [code_ for _, _, code_ in errors] == ["duplicate_key"], errors
+
+
+def backends(cluster):
+    return set(cluster.query("SELECT pid FROM pg_stat_activity WHERE usename = 'tiendo_service'"))
+
+
+def test_refusals_and_replays_keep_the_connections(world, cluster, ward, code):
+    key, rows = samples.fresh("k"), [row(code, "AA-W1-C1", "2026-Q1", number=1)]
+    headers = [("Idempotency-Key", key), ("Content-Type", "application/json")]
+    assert ward.post("/v1/values/imports", rows, headers).status == 200
+    time.sleep(0.3)
+    before = backends(cluster)
+    for _ in range(4):
+        again = ward.post("/v1/values/imports", rows, headers)
+        assert again.status == 200 and again.header("Idempotency-Replayed") == "true"
+        assert ward.post("/v1/values/imports", rows + rows, headers).status == 422, "at once, not 409: the key is free again"
+        assert ward.get("/v1/values?under=NO-SUCH", [("Accept", "text/csv")]).status == 422
+        assert send(ward, [row(code, "NO-SUCH", "2026-Q1", number=1)]).status == 422
+    time.sleep(0.3)
+    assert backends(cluster) == before, "none was closed and opened anew"
