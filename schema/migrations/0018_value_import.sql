@@ -22,6 +22,9 @@ BEGIN
     FROM (SELECT DISTINCT r.indicator AS ref FROM import_row r) d LEFT JOIN indicator i ON i.id = indicator_id(btrim(d.ref));
   PERFORM pg_advisory_xact_lock_shared(l.key)
   FROM (SELECT assignment_lock(i.id) AS key FROM import_indicator i WHERE i.id IS NOT NULL ORDER BY 1) l;
+  -- As they are now that nobody changes them.
+  UPDATE import_indicator n SET kind = i.kind, frequency = i.frequency, categories = i.categories, source_required = i.source_required
+  FROM indicator i WHERE i.id = n.id;
   CREATE TEMP TABLE import_period ON COMMIT DROP AS
     SELECT d.ref, p.id, p.code, p.kind, p.programme_id, p.starts_on, p.ends_on
     FROM (SELECT DISTINCT r.period AS ref FROM import_row r) d LEFT JOIN period p ON p.id = period_id(btrim(d.ref));
@@ -118,9 +121,9 @@ BEGIN
     e.id AS value_id, e.version AS seen, e.same
   FROM judged j,
     LATERAL (SELECT
-      CASE WHEN j.indicator_id IS NULL THEN 'unknown_reference' END AS indicator,
-      CASE WHEN j.organization_id IS NULL AND (j.period_id IS NOT NULL OR NOT by_day) THEN coalesce(j.unit_fault, 'unknown_reference') END AS organization,
-      CASE WHEN j.period_id IS NULL THEN 'unknown_reference' WHEN j.indicator_id IS NOT NULL
+      CASE WHEN j.indicator_id IS NULL AND j.indicator IS NOT NULL THEN 'unknown_reference' END AS indicator,
+      CASE WHEN j.organization_id IS NULL AND j.organization IS NOT NULL AND (j.period_id IS NOT NULL OR NOT by_day) THEN coalesce(j.unit_fault, 'unknown_reference') END AS organization,
+      CASE WHEN j.period IS NULL THEN NULL WHEN j.period_id IS NULL THEN 'unknown_reference' WHEN j.indicator_id IS NOT NULL
         THEN period_fault(j.frequency, j.programme_id, j.period_kind, j.period_programme, j.starts_on, on_day) END AS period,
       CASE WHEN j.indicator_id IS NOT NULL THEN category_fault(j.categories, j.category) END AS category,
       CASE WHEN j.indicator_id IS NULL OR j.organization_id IS NULL OR j.period_id IS NULL OR j.mode IS NOT NULL OR NOT j.direct THEN NULL
@@ -173,7 +176,7 @@ BEGIN
         figures(i.state, trim_scale(i.numerator::numeric), trim_scale(i.denominator::numeric), trim_scale(i.number::numeric),
           i.done_on::date, i.note, i.evidence_url, i.source) END) ORDER BY i.row), '[]')
     FROM (SELECT * FROM import_item x WHERE x.outcome IN ('create', 'update', 'delete') ORDER BY x.row LIMIT 1000) i
-      LEFT JOIN value v ON v.id = i.value_id);
+      LEFT JOIN LATERAL (SELECT * FROM value w WHERE w.id = i.value_id OFFSET 0) v ON true);
 END $$;
 CREATE FUNCTION value_import_errors(strategy text) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -188,17 +191,19 @@ BEGIN
       ORDER BY i.row, f.n LIMIT 1000) e);
 END $$;
 
--- Writes what the outcomes say, by hash joins: what the policies let through is guessed at one row. Rows that another
--- transaction changed meanwhile end the import: 409, to be sent again.
+-- Writes what the outcomes say. What the policies let through is guessed at one row, so the values are named by their ids, which is
+-- an index look-up each, and joined by hash. Rows that another transaction changed meanwhile end the import: 409, to be sent again.
 CREATE FUNCTION value_import_write(creates bigint, updates bigint, deletes bigint) RETURNS void LANGUAGE plpgsql
   SET enable_nestloop = off AS $$
 DECLARE
   n bigint;
   seat text := (SELECT o.code FROM organization o WHERE o.id = me_seat());
+  touched uuid[];
 BEGIN
   IF updates + deletes > 0 THEN
+    touched := ARRAY(SELECT i.value_id FROM import_item i WHERE i.outcome IN ('update', 'delete'));
     PERFORM FROM import_item i JOIN value v ON v.id = i.value_id
-    WHERE i.outcome IN ('update', 'delete') ORDER BY i.indicator_id, i.period_id, i.scope_key, i.category FOR UPDATE OF v;
+    WHERE i.outcome IN ('update', 'delete') AND v.id = ANY (touched) ORDER BY i.indicator_id, i.period_id, i.scope_key, i.category FOR UPDATE OF v;
   END IF;
   IF updates > 0 THEN
     UPDATE value v SET state = i.state, counted = i.counted, done = CASE WHEN i.done_on IS NOT NULL THEN true WHEN i.done IS NOT NULL THEN false END,
@@ -208,13 +213,13 @@ BEGIN
       on_behalf = v.organization_id <> (SELECT me_seat()), entered_by = seat, seat_id = (SELECT me_seat()),
       account_id = (SELECT me_account()), client_id = (SELECT me_client()), grant_id = (SELECT me_grant()),
       session_id = (SELECT me_session()), version = v.version + 1, updated_at = clock_now()
-    FROM import_item i WHERE i.outcome = 'update' AND v.id = i.value_id AND v.version = i.seen;
+    FROM import_item i WHERE i.outcome = 'update' AND v.id = ANY (touched) AND v.id = i.value_id AND v.version = i.seen;
     GET DIAGNOSTICS n = ROW_COUNT;
     IF n < updates THEN PERFORM fail(409, 'concurrent_change', NULL, 'Some of the values changed meanwhile.'); END IF;
   END IF;
   IF deletes > 0 THEN
     PERFORM set_config('tiendo.reason', (SELECT min(i.reason) FROM import_item i WHERE i.outcome = 'delete'), true);
-    DELETE FROM value v USING import_item i WHERE i.outcome = 'delete' AND v.id = i.value_id AND v.version = i.seen;
+    DELETE FROM value v USING import_item i WHERE i.outcome = 'delete' AND v.id = ANY (touched) AND v.id = i.value_id AND v.version = i.seen;
     GET DIAGNOSTICS n = ROW_COUNT;
     IF n < deletes THEN PERFORM fail(409, 'concurrent_change', NULL, 'Some of the values changed meanwhile.'); END IF;
   END IF;
