@@ -128,7 +128,7 @@ def rows_held(bench, row):
 
 
 def beside_import(bench):
-    row = bench.cluster.query("SELECT id FROM value ORDER BY indicator_id, period_id, scope_key LIMIT 1")[0][0]
+    row = bench.cluster.query("SELECT id FROM value ORDER BY indicator_id DESC, period_id DESC, scope_key DESC LIMIT 1")[0][0]
     measured = []
     for n in range(bench.given.rounds):
         path = bench.import_file("again.csv", 500 + n)
@@ -240,7 +240,10 @@ def run(bench, only):
         if only and name not in only and name != "bulk":
             continue
         began = time.monotonic()
-        made = work(bench)
+        try:
+            made = work(bench)
+        except (RuntimeError, OSError, ValueError, subprocess.CalledProcessError) as error:
+            made = [Row(name, "", note=f"failed: {error}")]
         rows += made
         for row in made:
             print(f"{line(row)}  ({time.monotonic() - began:.0f} s)", flush=True)
