@@ -124,6 +124,7 @@ def test_in_flight_is_409_at_once(world, cluster, caller):
     with holder.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(hashtextextended((SELECT id FROM account WHERE username = 'aa-tu.manager')::text || %s, 42))", [key])
         answers.append(caller(token).post("/v1/organizations", body, [("Idempotency-Key", key)]))
+        cursor.execute("SELECT pg_advisory_unlock_all()")
     holder.close()
     assert answers[0].status == 409 and answers[0].code == "idempotency_in_flight" and answers[0].header("Retry-After")
     assert caller(token).post("/v1/organizations", body, [("Idempotency-Key", key)]).status == 201

@@ -161,7 +161,9 @@ def expected(op, role, name, relation, kind):
     if op.permission not in ROLE[role]:
         return {403}
     hidden = {"path": {404}, "behalf": {404}, "path, if unseen": {404}, "definition": {404}}.get(kind, {422})
-    if not (relation.defined if kind in ("definition", "defining") else relation.seen):
+    staff = op.permission.split(":")[0] in ("accounts", "clients", "grants") and kind in ("path", "an account there")
+    own = relation.unit.startswith(relation.seat)  # no mandate entrusts the staff of the units it is over
+    if not (relation.defined if kind in ("definition", "defining") else own if staff else relation.seen):
         return hidden
     if not op.permission.endswith(":write"):
         return set(op.success)

@@ -193,7 +193,8 @@ def test_entered_every_table_shows_the_scope_alone(world, db, enter, relations, 
             continue
         keys = {key for key, in rows(db, f"SELECT DISTINCT scope_key FROM tiendo.{table}")}
         all_keys = {key for key, in cluster.query(f"SELECT DISTINCT scope_key FROM {table}")}
-        if table in ("programme", "programme_pillar", "indicator", "assignment", "assignment_unit", "target"):
+        # A mandate by kind is its giver's and concerns every unit of the kind below.
+        if table in ("programme", "programme_pillar", "indicator", "assignment", "assignment_unit", "target", "mandate"):
             assert keys <= covers, (table, keys - covers)
         elif table in ("account", "client", "access_grant") and role != "administrator":
             assert not keys, table
