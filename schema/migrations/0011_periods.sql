@@ -61,9 +61,15 @@ CREATE POLICY service_update ON period FOR UPDATE TO tiendo_service
 GRANT SELECT, INSERT ON period TO tiendo_service;
 GRANT UPDATE (name, starts_on, ends_on) ON period TO tiendo_service;
 
--- Adds or changes phases of a programme: each becomes the period <programme code>.<phase code>.
+-- Adds or changes phases of a programme (none is taken away): each becomes the period <programme code>.<phase code>.
 CREATE FUNCTION programme_set_phases(p programme, phases jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+  -- What counts for a period is judged by its days, so these stand once there are values.
+  IF EXISTS (SELECT FROM jsonb_array_elements(phases) g JOIN period x ON x.programme_id = p.id AND x.code = p.code || '.' || (g ->> 'code')
+      WHERE (x.starts_on, x.ends_on) <> ((g ->> 'starts_on')::date, (g ->> 'ends_on')::date)
+        AND EXISTS (SELECT FROM value v WHERE v.period_id = x.id)) THEN
+    PERFORM fail(409, 'period_in_use', jsonb_build_array(fault('#/phases', 'period_in_use', 'values have been entered for a phase whose dates would change')));
+  END IF;
   UPDATE period x SET name = g ->> 'name', starts_on = (g ->> 'starts_on')::date, ends_on = (g ->> 'ends_on')::date
   FROM jsonb_array_elements(phases) g
   WHERE x.programme_id = p.id AND x.code = p.code || '.' || (g ->> 'code');

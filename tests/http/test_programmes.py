@@ -202,3 +202,35 @@ def test_periods(aa):
     assert {p["kind"] for p in aa.items("/v1/periods", kind__in="year,half_year", starts_on__gte="2026-01-01")} == {"year", "half_year"}
     assert set(codes(aa.items("/v1/periods", code__in="2026-Q1,2026-Q4"))) == {"2026-Q1", "2026-Q4"}
     assert aa.get("/v1/periods", starts_on__gte="2026-02-30").status in (400, 422)
+
+
+def test_a_programme_has_phases_that_are_periods(world):
+    manager = world.at("AA-TU", "manager")
+    code = samples.fresh("AA-GD")
+    phases = [{"code": "GD1", "name": "Giai đoạn 1", "starts_on": "2025-05-07", "ends_on": "2025-12-31"}]
+    made = manager.post("/v1/programmes", {"code": code, "title": "Thử giai đoạn", "owner": "AA-TU", "scope": "AA-TU", "phases": phases})
+    assert made.status == 201 and made.json()["phases"] == [{**phases[0], "period": f"{code}.GD1"}], made
+    assert [p["code"] for p in manager.items("/v1/periods", kind="phase") if p["code"].startswith(code)] == [f"{code}.GD1"]
+    more = [{**phases[0], "ends_on": "2026-01-31"}, {"code": "GD2", "starts_on": "2026-02-01", "ends_on": "2027-12-31"}]
+    changed = manager.patch(made.header("Location"), {"phases": more}, etag=made.etag)
+    assert changed.status == 200 and [p["ends_on"] for p in changed.json()["phases"]] == ["2026-01-31", "2027-12-31"], changed
+    world.must(manager.post("/v1/indicators", {"code": samples.fresh("AA-P"), "programme": code, "name": "x", "text": "x", "unit": "percent",
+                                               "kind": "number", "direction": "increase", "aggregation": "sum", "frequency": "phase"}))
+    backwards = manager.patch(made.header("Location"), {"phases": [{"code": "GD3", "starts_on": "2028-02-01", "ends_on": "2028-01-01"}]}, etag=changed.etag)
+    assert backwards.status == 422 and backwards.faults() == {("#/phases", "ends_before_start")}, backwards
+
+
+def test_the_days_of_a_phase_with_values_stand(world):
+    manager = world.at("AA-TU", "manager")
+    code = samples.fresh("AA-GD")
+    phase = {"code": "GD1", "starts_on": "2025-05-07", "ends_on": "2025-12-31"}
+    made = world.must(manager.post("/v1/programmes", {"code": code, "title": "x", "owner": "AA-TU", "scope": "AA-TU", "phases": [phase]}))
+    indicator = world.must(manager.post("/v1/indicators", {"code": samples.fresh("AA-P"), "programme": code, "name": "x", "text": "x", "unit": "người",
+                                                          "kind": "number", "direction": "increase", "aggregation": "sum", "frequency": "phase"}))["code"]
+    world.assign(manager, indicator, kind="directly_subordinate_party_committee", under="AA-TU")
+    world.must(world.connector().enter(indicator, "AA-W1", f"{code}.GD1", {"number": 5}))
+    path = f"/v1/programmes/{made['id']}"
+    later = manager.patch(path, {"phases": [{**phase, "ends_on": "2026-06-30"}]}, etag=manager.get(path).etag)
+    assert later.status == 409 and later.faults() == {("#/phases", "period_in_use")}, later
+    named = manager.patch(path, {"phases": [{**phase, "name": "Giai đoạn một"}]}, etag=manager.get(path).etag)
+    assert named.status == 200 and named.json()["phases"][0]["name"] == "Giai đoạn một", named
