@@ -66,7 +66,7 @@ DECLARE
   -- scalars where they will do: the type of a record is looked up anew at every call
   i indicator;
   v value;
-  o_id uuid; o_code text; key text;
+  o_id uuid; o_code text; key text; o_from date; o_to date;
   p_id uuid; p_code text; p_kind text; p_programme uuid; p_start date; p_end date;
   a_mode text; a_entered_by text; a_source text; a_client uuid; a_counted boolean;
   root uuid := me_root();
@@ -81,8 +81,12 @@ DECLARE
 BEGIN
   SELECT * INTO i FROM indicator x WHERE x.root_id = root AND x.code = i_ref;
   IF NOT FOUND THEN SELECT * INTO i FROM indicator x WHERE x.id = (SELECT indicator_id(i_ref)); END IF;
-  SELECT x.id, x.code, x.scope_key INTO o_id, o_code, key FROM organization x WHERE x.root_id = root AND x.code = o_ref;
-  IF NOT FOUND THEN SELECT x.id, x.code, x.scope_key INTO o_id, o_code, key FROM organization x WHERE x.id = (SELECT organization_id(o_ref)); END IF;
+  SELECT x.id, x.code, x.scope_key, x.valid_from, x.valid_to INTO o_id, o_code, key, o_from, o_to
+  FROM organization x WHERE x.root_id = root AND x.code = o_ref;
+  IF NOT FOUND THEN
+    SELECT x.id, x.code, x.scope_key, x.valid_from, x.valid_to INTO o_id, o_code, key, o_from, o_to
+    FROM organization x WHERE x.id = (SELECT organization_id(o_ref));
+  END IF;
   SELECT x.id, x.code, x.kind, x.programme_id, x.starts_on, x.ends_on INTO p_id, p_code, p_kind, p_programme, p_start, p_end
   FROM period x WHERE x.id = (SELECT period_id(p_ref));
   IF i.id IS NULL OR o_id IS NULL OR p_id IS NULL THEN PERFORM fail(404, 'not_found'); END IF;
@@ -93,6 +97,7 @@ BEGIN
 
   SELECT x.mode, x.entered_by, x.source, x.client_id, x.counted INTO a_mode, a_entered_by, a_source, a_client, a_counted
   FROM assignment_of(i.id, key, p_end) x;
+  IF a_mode = 'beneath' AND (o_from > p_end OR o_to < p_end) THEN a_mode := NULL; END IF;
   IF NOT may_write(i.programme_id, key) AND NOT (a_entered_by IS NOT DISTINCT FROM 'superior' AND key <@ behalf_scope()) THEN
     PERFORM fail(403, 'forbidden', NULL, format('You do not enter %s for %s.', i.code, o_code));
   END IF;

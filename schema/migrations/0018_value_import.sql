@@ -48,7 +48,7 @@ BEGIN
     GROUP BY d.ref, d.day;
   END IF;
   CREATE TEMP TABLE import_unit ON COMMIT DROP AS
-    SELECT n.ref, n.day, n.id, n.fault, o.code, o.scope_key, o.scope_key <@ (SELECT write_scope()) AS direct,
+    SELECT n.ref, n.day, n.id, n.fault, o.code, o.scope_key, daterange(o.valid_from, o.valid_to, '[]') AS life, o.scope_key <@ (SELECT write_scope()) AS direct,
       o.scope_key <@ (SELECT behalf_scope()) AS behalf, CASE WHEN o.id IS NOT NULL THEN ancestor_keys(o.scope_key) END AS above
     FROM import_name n LEFT JOIN organization o ON o.id = n.id;
   ANALYZE import_indicator, import_period, import_unit;
@@ -93,7 +93,7 @@ BEGIN
   ), meant AS MATERIALIZED (
     SELECT g.*, i.id AS indicator_id, i.code AS indicator_code, i.kind, i.frequency, i.categories, i.source_required, i.programme_id,
       p.id AS period_id, p.code AS period_code, p.kind AS period_kind, p.programme_id AS period_programme, p.starts_on, p.ends_on,
-      o.id AS organization_id, o.code AS organization_code, o.scope_key, o.fault AS unit_fault, o.above,
+      o.id AS organization_id, o.code AS organization_code, o.scope_key, o.fault AS unit_fault, o.above, o.life,
       o.direct OR (programmes IS NOT NULL AND in_limited(i.programme_id, o.scope_key, programmes, areas)) AS direct, o.behalf,
       u.mode, u.entered_by, u.source AS assigned_source, u.client_id AS assigned_client, coalesce(u.counted, false) AS counted,
       -- an entry sheet has no column for "not done": it says that the milestone is reported, and no day
@@ -127,7 +127,7 @@ BEGIN
         THEN period_fault(j.frequency, j.programme_id, j.period_kind, j.period_programme, j.starts_on, on_day) END AS period,
       CASE WHEN j.indicator_id IS NOT NULL THEN category_fault(j.categories, j.category) END AS category,
       CASE WHEN j.indicator_id IS NULL OR j.organization_id IS NULL OR j.period_id IS NULL OR j.mode IS NOT NULL OR NOT j.direct THEN NULL
-        WHEN NOT EXISTS (SELECT FROM assignment_unit t WHERE t.indicator_id = j.indicator_id AND t.scope_key = ANY (j.above)
+        WHEN NOT j.life @> j.ends_on OR NOT EXISTS (SELECT FROM assignment_unit t WHERE t.indicator_id = j.indicator_id AND t.scope_key = ANY (j.above)
           AND t.mode = 'total' AND t.validity @> j.ends_on) THEN 'not_assigned' END AS assigned,
       CASE WHEN j.indicator_id IS NULL OR j.organization_id IS NULL THEN NULL
         WHEN NOT (j.direct OR (j.behalf AND j.entered_by IS NOT DISTINCT FROM 'superior')) THEN 'forbidden'

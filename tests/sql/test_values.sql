@@ -109,3 +109,15 @@ SELECT test('define: by hand', (assignment_update('DN-01', :'a_id', '{"source":"
 SELECT test_enter('DN-TU', 'connector', 'values:write') \g /dev/null
 SELECT test('put: by a system where people report', test_try($$SELECT test_put('DN-01', 'DN-W2', '2026-Q2', '{"done":false}')$$), 'TD403 source_is_hand');
 ROLLBACK;
+
+-- Units that have ended, or were not yet there.
+BEGIN;
+SELECT test_enter('DN-TU', 'manager', 'organizations:write') \g /dev/null
+SELECT organization_create(test_id(), '{"code":"DN-W1-CB31","name":"Chi bộ đã giải thể","kind":"party_cell","parent":"DN-W1-DB1","valid_from":"2025-01-01","valid_to":"2026-05-31"}', NULL) \g /dev/null
+SELECT test_enter('DN-TU', 'connector', 'values:write') \g /dev/null
+SELECT test('ended: what it still reports', test_put('DN-06B', 'DN-W1-CB31', '2026-Q1', '{"numerator":1,"denominator":2}'), '201 1');
+SELECT test('ended: not for a period it did not see the end of', test_try($$SELECT test_put('DN-06B', 'DN-W1-CB31', '2026-Q2', '{"numerator":1,"denominator":2}')$$), 'TD422 invalid organization:not_assigned');
+SELECT test('ended: nor beneath a total', test_try($$SELECT test_put('DN-02', 'DN-W1-CB31', '2026-Q2', '{"numerator":1,"denominator":2}')$$), 'TD422 invalid organization:not_assigned');
+SELECT test('ended: nor by import', test_counts(test_import('[{"indicator":"DN-02","organization":"DN-W1-CB31","period":"2026-Q2","numerator":"1","denominator":"2"},
+  {"indicator":"DN-02","organization":"DN-W1-CB31","period":"2026-Q1","numerator":"1","denominator":"2"}]', 'partial')), '200 1 0 0 0 1 1#/organization:not_assigned');
+ROLLBACK;
