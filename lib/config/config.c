@@ -37,7 +37,7 @@ const struct config_setting config_settings[] = {
         "Connection string of the serving role.", true, "Database" },
     { "migrate_database", CONFIG_TEXT, AT(migrate_database), "", 0, TEXT_MAX,
         "Connection string of the migrating role; needed by migrate and bootstrap alone.", true, NULL },
-    { "quick_pool", CONFIG_INT, AT(quick_pool), "4", 1, 256, "Connections for quick work.", false, NULL },
+    { "quick_pool", CONFIG_INT, AT(quick_pool), "16", 1, 256, "Connections for quick work.", false, NULL },
     { "long_pool", CONFIG_INT, AT(long_pool), "4", 1, 256,
         "Connections for long work (imports, exports, heavy reads).", false, NULL },
     { "pool_wait_ms", CONFIG_INT, AT(pool_wait_ms), "1000", 1, 60000,
