@@ -115,7 +115,9 @@ static int keep_checkpoint(struct background *b)
         return 0;
     b->checked_us = now;
     r = checkpoint_write(b->config->checkpoint_dir, &b->checkpoint_key, position, db_value(rows, 0, 1));
-    if (r < 0)
+    if (r == -EEXIST)
+        log_error("checkpoint_differs", "position=%lld hash=%s", (long long)position, db_value(rows, 0, 1));
+    else if (r < 0)
         log_error("checkpoint_failed", "position=%lld error=%s", (long long)position, strerror(-r));
     else
         b->checked_position = position;

@@ -95,7 +95,7 @@ static int read_form(struct exchange *x, int *ret_problem)
     r = target_pairs(x->arena, x->body, pairs, ARRAY_SIZE(pairs), &n);
     if (r == -ENOMEM)
         return r;
-    if (r < 0 || form_tree(pairs, n, &x->json.tree, &x->faults) < 0) {
+    if (r < 0 || form_tree(x->accepts->schema, pairs, n, &x->json.tree, &x->faults) < 0) {
         *ret_problem = P_BAD_FORM;
         return 0;
     }

@@ -58,17 +58,34 @@ static int sync_directory(const char *directory)
     return r;
 }
 
-int checkpoint_write(const char *directory, const struct secret_key *key, int64_t position, const char *hash)
+/* Whether the file holds this hash: 1, 0; -ENOENT without a file. */
+static int holds(const char *path, const char *hash)
 {
-    char path[PATH_MAX], draft[PATH_MAX], line[192], text[512], at[32], mac[2 * SECRET_MAC_BYTES + 1];
+    char text[512], wanted[192];
+    ssize_t n;
+    int fd;
+
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    n = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    if (n < 0)
+        return -EIO;
+    text[n] = '\0';
+    snprintf(wanted, sizeof(wanted), "\"hash\":\"%s\"", hash);
+    return strstr(text, wanted) != NULL;
+}
+
+static int write_signed(
+    const char *directory, const char *path, const struct secret_key *key, int64_t position, const char *hash)
+{
+    char draft[PATH_MAX], line[192], text[512], at[32], mac[2 * SECRET_MAC_BYTES + 1];
     int r;
 
-    if (snprintf(path, sizeof(path), "%s/journal-%020lld.json", directory, (long long)position) >= (int)sizeof(path) ||
-        snprintf(draft, sizeof(draft), "%s/.journal-%020lld.%ld", directory, (long long)position, (long)getpid()) >=
-            (int)sizeof(draft))
+    if (snprintf(draft, sizeof(draft), "%s/.journal-%020lld.%ld", directory, (long long)position, (long)getpid()) >=
+        (int)sizeof(draft))
         return -ENAMETOOLONG;
-    if (access(path, F_OK) == 0)
-        return 0;
     clock_format_rfc3339(clock_now_us(), at);
     if (snprintf(line, sizeof(line), "%lld %s %s", (long long)position, hash, at) >= (int)sizeof(line))
         return -EINVAL;
@@ -83,4 +100,25 @@ int checkpoint_write(const char *directory, const struct secret_key *key, int64_
         return r;
     }
     return sync_directory(directory);
+}
+
+int checkpoint_write(const char *directory, const struct secret_key *key, int64_t position, const char *hash)
+{
+    char path[PATH_MAX];
+    int r;
+
+    if (snprintf(path, sizeof(path), "%s/journal-%020lld.json", directory, (long long)position) >= (int)sizeof(path))
+        return -ENAMETOOLONG;
+    r = holds(path, hash);
+    if (r == -ENOENT)
+        return write_signed(directory, path, key, position, hash);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    if (snprintf(path, sizeof(path), "%s/journal-%020lld-%.16s.json", directory, (long long)position, hash) >=
+        (int)sizeof(path))
+        return -ENAMETOOLONG;
+    if (access(path, F_OK) == 0)
+        return 0;
+    r = write_signed(directory, path, key, position, hash);
+    return r < 0 ? r : -EEXIST;
 }

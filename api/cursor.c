@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* A byte of direction, then each value with its NUL. */
-#define PLAIN_MAX  700
+/* A byte of direction, then each value with its NUL: the longest are of a sheet, a code and a category of 200 characters. */
+#define PLAIN_MAX  1400
 #define SEALED_MAX (PLAIN_MAX + SECRET_SEAL_OVERHEAD)
 
 static void label_of(struct str context, char ret_label[SECRET_SHA256_HEX])

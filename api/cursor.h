@@ -9,7 +9,7 @@
 #include "text.h"
 
 #define CURSOR_VALUES_MAX 4
-#define CURSOR_TEXT_MAX   1024
+#define CURSOR_TEXT_MAX   2048
 
 struct cursor {
     bool backward; /* towards the list's beginning */

@@ -79,6 +79,10 @@ int parameter_check(const struct parameter *p, const char *value, struct faults 
     const struct spot at = { .where = where_of(p->in), .name = p->name };
     size_t before = f->total, n = 0;
 
+    if (p->in == IN_HEADER && !utf8_valid(value, strlen(value))) {
+        spot_fault(f, &at, FAULT_BAD_UTF8, NULL);
+        return -EINVAL;
+    }
     if (!p->list) {
         check_scalar(p->schema, value, strlen(value), &at, f);
         return f->total > before ? -EINVAL : 0;
@@ -180,7 +184,15 @@ char *parameter_array(struct arena *a, const char *value)
     return text;
 }
 
-int form_tree(const struct pair *given, size_t n_given, json_t **ret, struct faults *f)
+static bool has_property(const struct schema *s, struct str name)
+{
+    for (size_t i = 0; i < s->n_properties; i++)
+        if (str_is(name, s->properties[i].name))
+            return true;
+    return false;
+}
+
+int form_tree(const struct schema *s, const struct pair *given, size_t n_given, json_t **ret, struct faults *f)
 {
     _cleanup_(json_decrefp) json_t *tree = json_object();
     const struct json_place root = { 0 };
@@ -191,6 +203,8 @@ int form_tree(const struct pair *given, size_t n_given, json_t **ret, struct fau
     for (size_t i = 0; i < n_given; i++) {
         const struct json_place place = { .up = &root, .key = given[i].name.p, .n = given[i].name.n };
 
+        if (s && !has_property(s, given[i].name))
+            continue;
         if (json_object_get(tree, given[i].name.p))
             fault_add(f, AT_POINTER, json_pointer(f->arena, &place), FAULT_REPEATED_PARAMETER, NULL);
         else if (json_object_set_new(tree, given[i].name.p, json_stringn(given[i].value.p, given[i].value.n)) < 0)

@@ -119,5 +119,6 @@ int parameter_check(const struct parameter *p, const char *value, struct faults 
 /* A comma-separated list as the text of a PostgreSQL array: a,b → {"a","b"}. NULL past the arena. */
 char *parameter_array(struct arena *a, const char *value);
 
-/* An application/x-www-form-urlencoded body as an object of strings; a repeated name is a fault. */
-int form_tree(const struct pair *given, size_t n_given, json_t **ret, struct faults *f);
+/* An application/x-www-form-urlencoded body as an object of strings; a repeated name is a fault. Names that the schema
+ * (NULL: any) does not have are left out, as RFC 6749 has it. */
+int form_tree(const struct schema *s, const struct pair *given, size_t n_given, json_t **ret, struct faults *f);

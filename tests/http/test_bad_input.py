@@ -230,3 +230,10 @@ def test_a_very_long_address(world):
     answer = world.anonymous.http.request("GET", "/v1/organizations?q=" + "a" * 20000)
     assert answer.status in (400, 414, 431), answer
     world.anonymous.http.close()
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "If-Match", "Prefer"])
+def test_headers_that_are_not_utf8(aa, name):
+    path, method = {"If-Match": ("/v1/organizations/AA-W1", "PATCH"), "Prefer": ("/v1/organizations", "GET")}.get(name, ("/v1/organizations", "POST"))
+    answer = aa.request(method, path, None if method == "GET" else {}, [(name, b"\xf3a")])
+    assert answer.status == 400 and answer.code == "bad_header" and (name, "bad_utf8") in answer.faults(), answer

@@ -188,7 +188,7 @@ def test_client_scope_narrows(world, caller):
     ({"grant_type": "client_credentials", "client_id": "x", "client_secret": "y"}, 401, "invalid_client"),
     ({"grant_type": "refresh_token"}, 400, "invalid_request"),
     ({"grant_type": "refresh_token", "refresh_token": "zz"}, 400, "invalid_grant"),
-    ({"grant_type": "client_credentials", "scop": "x"}, 400, "invalid_request"),
+    ({"grant_type": "client_credentials", "scop": "x"}, 401, "invalid_client"),
 ], ids=str)
 def test_token_errors_are_those_of_rfc_6749(world, fields, status, error):
     answer = form(world, "/oauth2/token", **fields)
@@ -246,3 +246,12 @@ def test_what_is_logged_names_no_secret(world, service):
     for line in filter(None, service.log().splitlines()):
         entry = json.loads(line)
         assert {"time", "level", "event"} <= set(entry)
+
+
+def test_unknown_form_parameters_are_ignored(world):
+    form = [("Content-Type", "application/x-www-form-urlencoded")]
+    client, secret = world.clients["aa"]
+    asked = f"grant_type=client_credentials&client_id={client}&client_secret={secret}&audience=x&resource=y"
+    assert world.anonymous.post("/oauth2/token", asked.encode(), form).status == 200
+    answer = world.anonymous.post("/oauth2/token", b"grant_type=password&username=x&password=y", form)
+    assert answer.status == 400 and answer.json()["error"] == "unsupported_grant_type", answer

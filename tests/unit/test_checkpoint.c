@@ -75,9 +75,13 @@ START_TEST(keeps_the_first_of_a_position)
 
     ck_assert_int_eq(checkpoint_write(directory, &key, 7, HASH), 0);
     read_file(7, before, sizeof(before));
+    ck_assert_int_eq(checkpoint_write(directory, &key, 7, HASH), 0);
+    ck_assert_int_eq(checkpoint_write(directory, &key, 7, "00"), -EEXIST);
     ck_assert_int_eq(checkpoint_write(directory, &key, 7, "00"), 0);
     read_file(7, after, sizeof(after));
     ck_assert_str_eq(before, after);
+    snprintf(after, sizeof(after), "%s/journal-%020d-00.json", directory, 7);
+    ck_assert_int_eq(access(after, R_OK), 0);
 }
 END_TEST
 

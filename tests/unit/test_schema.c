@@ -324,7 +324,7 @@ START_TEST(checks_parameters)
         { "on=2025-01-01&limit=1.5", "type@limit" },
         { "on=2025-01-01&limit= 1", "type@limit" },
         { "on=2025-01-01&limit=", "type@limit" },
-        { "on=2025-01-01&limit=99999999999999999999", "type@limit" },
+        { "on=2025-01-01&limit=-99999999999999999999", "too_small@limit" },
         { "on=2025-01-01&live=yes&weight=1e400", "type@live type@weight" },
         { "on=2025-01-01&weight=0x1", "type@weight" },
         { "on=2025-01-01&zz=1&kinds=small", "unknown_parameter@zz unknown_parameter@kinds" },
@@ -341,6 +341,10 @@ START_TEST(checks_parameters)
             query_of(rows[i].text, IN_QUERY));
     ck_assert_str_eq(query_of("Accept=x&IF-match=abc", IN_HEADER), "||||||abc|");
     ck_assert_str_eq(query_of("if-match=abcd", IN_HEADER), "too_long@If-Match");
+    ck_assert_str_eq(query_of("if-match=\xf3"
+                              "a",
+                         IN_HEADER),
+        "bad_utf8@If-Match");
     ck_assert_str_eq(query_of("thing=abcd", IN_PATH), "too_long@thing");
 }
 END_TEST
@@ -363,11 +367,11 @@ START_TEST(reads_forms)
     struct faults f;
 
     faults_init(&f, arena, LANGUAGE_EN);
-    ck_assert_int_eq(form_tree(good, 2, &tree, &f), 0);
+    ck_assert_int_eq(form_tree(NULL, good, 2, &tree, &f), 0);
     ck_assert_str_eq(json_string_value(json_object_get(tree, "b")), "x y");
     json_decref(tree);
     tree = NULL;
-    ck_assert_int_eq(form_tree(twice, 2, &tree, &f), -EINVAL);
+    ck_assert_int_eq(form_tree(NULL, twice, 2, &tree, &f), -EINVAL);
     ck_assert_ptr_null(tree);
     ck_assert_str_eq(f.items[0].name, "#/a");
 }
