@@ -27,46 +27,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define GROUPS_MAX   8
-#define REQUESTS_MAX 64
-#define LABELS_MAX   16
-#define PIECES_MAX   32
-#define HEAD_MAX     16384
-#define OUT_MAX      16384
-#define INPUT_MAX    262144
+#include "job.h"
 
-struct piece {
-    char kind; /* 0 for text, else as written */
-    const char *text;
-    size_t n;
-    uint64_t low, high;
-};
-
-struct template {
-    struct piece pieces[PIECES_MAX];
-    size_t n;
-};
-
-struct label {
-    char name[32];
-    uint32_t *latencies; /* microseconds */
-    size_t n, cap;
-    uint64_t bytes, good, refused, bad; /* 2xx and 3xx; 503; all else */
-    int last_bad;
-};
-
-struct request {
-    struct template head, body;
-    bool has_body;
-    size_t label;
-};
-
-struct group {
-    unsigned connections;
-    uint64_t rate;
-    struct request requests[REQUESTS_MAX];
-    size_t n;
-};
+#define INPUT_MAX 262144
 
 enum state { IN_HEAD, IN_BODY, IN_SIZE, IN_CHUNK, IN_TRAILER };
 
@@ -88,24 +51,11 @@ struct connection {
     bool close;
 };
 
-static struct group groups[GROUPS_MAX];
-static size_t n_groups;
-static struct label labels[LABELS_MAX];
-static size_t n_labels;
-static char common[8192];
-static unsigned port;
-static double warm_s, seconds = 5;
 static int poller;
 static int64_t from, until;
 static uint64_t broken;
 static uint64_t seed = 0x9e3779b97f4a7c15u;
 static volatile sig_atomic_t stop;
-
-static void die(const char *what)
-{
-    fprintf(stderr, "load: %s: %s\n", what, errno ? strerror(errno) : "bad job");
-    exit(2);
-}
 
 static void on_stop(int number)
 {
@@ -127,99 +77,6 @@ static uint64_t random_next(void)
     seed ^= seed >> 7;
     seed ^= seed << 17;
     return seed;
-}
-
-/* ---- the job ---- */
-
-static size_t label_find(const char *name)
-{
-    for (size_t i = 0; i < n_labels; i++)
-        if (strcmp(labels[i].name, name) == 0)
-            return i;
-    if (n_labels == LABELS_MAX)
-        die("too many labels");
-    snprintf(labels[n_labels].name, sizeof(labels[n_labels].name), "%s", name);
-    return n_labels++;
-}
-
-static void template_add(struct template *t, struct piece piece)
-{
-    if (t->n == PIECES_MAX)
-        die("too many pieces");
-    t->pieces[t->n++] = piece;
-}
-
-/* The text is kept for as long as the process runs. */
-static void template_parse(struct template *t, const char *given)
-{
-    const char *text = strdup(given), *p = text, *at;
-
-    while ((at = strchr(p, '@')) != NULL && (at[1] == 'r' || at[1] == 'o') && at[2] == ':') {
-        struct piece piece = { .kind = at[1] };
-        char *end;
-
-        template_add(t, (struct piece){ .text = p, .n = (size_t)(at - p) });
-        piece.low = strtoull(at + 3, &end, 10);
-        if (*end != ':')
-            die("range");
-        piece.high = strtoull(end + 1, &end, 10);
-        if (*end != '@' || piece.high < piece.low)
-            die("range");
-        template_add(t, piece);
-        p = end + 1;
-    }
-    template_add(t, (struct piece){ .text = p, .n = strlen(p) });
-}
-
-static void read_request(struct group *g, char *line)
-{
-    struct request *r = &g->requests[g->n];
-    char label[32], method[16], head[OUT_MAX], *target, *rest, *field;
-    int used = 0, n;
-
-    if (g->n == REQUESTS_MAX || sscanf(line, "%31s %15s %n", label, method, &used) != 2)
-        die("request");
-    target = line + used;
-    rest = strchr(target, '\t');
-    if (rest != NULL)
-        *rest++ = '\0';
-    r->label = label_find(label);
-    n = snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n%s", method, target, port, common);
-    while ((field = strsep(&rest, "\t")) != NULL) {
-        if (field[0] == '=') {
-            r->has_body = true;
-            template_parse(&r->body, field + 1);
-        } else {
-            n += snprintf(head + n, sizeof(head) - (size_t)n, "%s\r\n", field);
-        }
-    }
-    template_parse(&r->head, head);
-    g->n++;
-}
-
-static void read_job(void)
-{
-    static char line[65536];
-
-    while (fgets(line, sizeof(line), stdin) != NULL) {
-        line[strcspn(line, "\n")] = '\0';
-        if (sscanf(line, "port %u", &port) == 1 || sscanf(line, "warm %lf", &warm_s) == 1 || sscanf(line, "seconds %lf", &seconds) == 1)
-            continue;
-        if (strncmp(line, "header ", 7) == 0) {
-            size_t n = strlen(common);
-
-            snprintf(common + n, sizeof(common) - n, "%s\r\n", line + 7);
-        } else if (strncmp(line, "group ", 6) == 0 && n_groups < GROUPS_MAX) {
-            struct group *g = &groups[n_groups++];
-
-            if (sscanf(line, "group %u %lu", &g->connections, &g->rate) != 2)
-                die("group");
-        } else if (strncmp(line, "request ", 8) == 0 && n_groups > 0) {
-            read_request(&groups[n_groups - 1], line + 8);
-        } else if (line[0] != '\0') {
-            die(line);
-        }
-    }
 }
 
 /* ---- sending ---- */
@@ -258,7 +115,9 @@ static void watch(struct connection *c, int op, uint32_t events)
 
 static void open_connection(struct connection *c)
 {
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)job.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
+    };
     int one = 1;
 
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -312,7 +171,7 @@ static bool counts(int64_t t)
 
 static void ended(struct connection *c)
 {
-    struct label *l = &labels[c->now->label];
+    struct label *l = &job.labels[c->now->label];
     int64_t t = now_us();
 
     if (counts(t)) {
@@ -360,7 +219,8 @@ static void read_head(struct connection *c)
 /* What is left of the input after a head was completed, or 0. */
 static size_t take_head(struct connection *c, const char *p, size_t n)
 {
-    size_t before = c->head_n > 3 ? c->head_n - 3 : 0, take = n < HEAD_MAX - 1 - c->head_n ? n : HEAD_MAX - 1 - c->head_n;
+    size_t before = c->head_n > 3 ? c->head_n - 3 : 0,
+           take = n < HEAD_MAX - 1 - c->head_n ? n : HEAD_MAX - 1 - c->head_n;
     const char *end;
     size_t head;
 
@@ -401,7 +261,7 @@ static bool take_character(struct connection *c, char byte)
 static void feed(struct connection *c, const char *p, size_t n)
 {
     if (counts(now_us()))
-        labels[c->now->label].bytes += n;
+        job.labels[c->now->label].bytes += n;
     while (n > 0 || (c->state == IN_BODY && c->left == 0)) {
         size_t rest, take;
 
@@ -485,14 +345,14 @@ static int compare(const void *a, const void *b)
 static void report(double measured)
 {
     printf("{\"seconds\":%.3f,\"broken\":%lu,\"labels\":{", measured, broken);
-    for (size_t i = 0; i < n_labels; i++) {
-        struct label *l = &labels[i];
+    for (size_t i = 0; i < job.n_labels; i++) {
+        struct label *l = &job.labels[i];
 
         qsort(l->latencies, l->n, sizeof(*l->latencies), compare);
-        printf("%s\"%s\":{\"n\":%zu,\"good\":%lu,\"refused\":%lu,\"bad\":%lu,\"last_bad\":%d,\"bytes\":%lu", i > 0 ? "," : "", l->name, l->n,
-            l->good, l->refused, l->bad, l->last_bad, l->bytes);
-        printf(",\"p50\":%u,\"p99\":%u,\"max\":%u}", l->n ? l->latencies[l->n / 2] : 0, l->n ? l->latencies[(size_t)((double)l->n * 0.99)] : 0,
-            l->n ? l->latencies[l->n - 1] : 0);
+        printf("%s\"%s\":{\"n\":%zu,\"good\":%lu,\"refused\":%lu,\"bad\":%lu,\"last_bad\":%d,\"bytes\":%lu",
+            i > 0 ? "," : "", l->name, l->n, l->good, l->refused, l->bad, l->last_bad, l->bytes);
+        printf(",\"p50\":%u,\"p99\":%u,\"max\":%u}", l->n ? l->latencies[l->n / 2] : 0,
+            l->n ? l->latencies[(size_t)((double)l->n * 0.99)] : 0, l->n ? l->latencies[l->n - 1] : 0);
     }
     printf("}}\n");
 }
@@ -504,19 +364,21 @@ int main(void)
     int64_t t;
 
     signal(SIGTERM, on_stop);
-    read_job();
-    for (size_t g = 0; g < n_groups; g++)
-        total += groups[g].connections;
+    job_read();
+    for (size_t g = 0; g < job.n_groups; g++)
+        total += job.groups[g].connections;
     connections = calloc(total, sizeof(*connections));
     poller = epoll_create1(EPOLL_CLOEXEC);
     if (total == 0 || connections == NULL || poller < 0)
         die("start");
     t = now_us();
-    from = t + (int64_t)(warm_s * 1e6);
-    until = from + (int64_t)(seconds * 1e6);
-    for (size_t g = 0; g < n_groups; g++)
-        for (unsigned i = 0; i < groups[g].connections; i++, n++) {
-            connections[n] = (struct connection){ .group = &groups[g], .index = i, .turn = i % (groups[g].n > 0 ? groups[g].n : 1) };
+    from = t + (int64_t)(job.warm * 1e6);
+    until = from + (int64_t)(job.seconds * 1e6);
+    for (size_t g = 0; g < job.n_groups; g++)
+        for (unsigned i = 0; i < job.groups[g].connections; i++, n++) {
+            connections[n] = (struct connection){
+                .group = &job.groups[g], .index = i, .turn = i % (job.groups[g].n > 0 ? job.groups[g].n : 1)
+            };
             open_connection(&connections[n]);
             send_next(&connections[n]);
         }

@@ -112,7 +112,7 @@ class Pgbench:
     def find_best(self, counts, seconds):
         """The number of clients with which it does most."""
         if self.best is None:
-            self.best = max(counts, key=lambda clients: self.run(clients, seconds))
+            self.best = counts[0] if len(counts) == 1 else max(counts, key=lambda clients: self.run(clients, seconds))
         return self.best
 
 
