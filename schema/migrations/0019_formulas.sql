@@ -36,6 +36,12 @@ CREATE FUNCTION required_path(direction text, b numeric, t numeric, share numeri
     WHEN direction = 'decrease' THEN t / nullif(share, 0)
     ELSE t * share END $$;
 
+-- Whether an indicator's figures are percentages, and a point of them one hundredth.
+CREATE FUNCTION in_percent(kind text, unit text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+  SELECT kind = 'ratio' OR (kind = 'number' AND unit IN ('percent', '%')) $$;
+-- Figures of several periods as one, by the indicator's time_aggregation; last has one period.
+CREATE FUNCTION over_time(rule text, figures numeric[]) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE rule WHEN 'sum' THEN sum(f) WHEN 'min' THEN min(f) WHEN 'max' THEN max(f) ELSE avg(f) END FROM unnest(figures) f $$;
 -- Moving away by two points or more, from the baseline or else from the period before. A point is one percentage point; of
 -- what is not measured in percent, one hundredth of the target.
 CREATE FUNCTION deteriorating(direction text, percentage boolean, v numeric, since numeric, t numeric) RETURNS boolean
@@ -69,7 +75,8 @@ DO $do$
 DECLARE f regprocedure;
 BEGIN
   FOR f IN SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'tiendo'::regnamespace AND p.proname IN ('achievement',
-      'range_distance', 'target_met', 'elapsed', 'required_path', 'deteriorating', 'progress_status', 'coverage_rate') LOOP
+      'range_distance', 'target_met', 'elapsed', 'required_path', 'deteriorating', 'progress_status',
+      'coverage_rate', 'in_percent', 'over_time') LOOP
     EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO tiendo_service', f);
   END LOOP;
 END $do$;

@@ -48,7 +48,7 @@ BEGIN
   END IF;
   RETURN QUERY
   WITH play AS MATERIALIZED (
-    SELECT i.id, i.kind, i.direction, i.aggregation, i.time_aggregation, i.kind = 'ratio' OR i.unit = 'percent' AS percentage, i.baseline,
+    SELECT i.id, i.kind, i.direction, i.aggregation, i.time_aggregation, in_percent(i.kind, i.unit) AS percentage, i.baseline,
       coalesce(cardinality(i.categories), 1) AS figures, g.document_on,
       progress_periods(i.id, i.frequency, i.time_aggregation, i.programme_id, p, unit_key) AS used
     FROM indicator i JOIN programme g ON g.id = i.programme_id
@@ -91,8 +91,9 @@ BEGIN
         WHERE d.id = x.id AND (x.before OR d.period_id = x.period_id) AND d.own_expected > 0) END AS holders
     FROM pair x
   ), goal AS MATERIALIZED (
-    SELECT l.*, a.id AS target_id, a.comparator, a.t, a.upper, a.due_on, coalesce(a.b, l.baseline) AS b, a.maintain, a.share
-    FROM play l LEFT JOIN aim a ON a.indicator_id = l.id AND a.key = unit_key
+    SELECT l.*, g.key, a.id AS target_id, a.comparator, a.t, a.upper, a.due_on, coalesce(a.b, l.baseline) AS b, a.maintain, a.share
+    FROM play l CROSS JOIN LATERAL (SELECT unit_key UNION SELECT y.key FROM aim y WHERE y.indicator_id = l.id) g(key)
+      LEFT JOIN aim a ON a.indicator_id = l.id AND a.key = g.key
   ), part AS (
     -- what is stored of all below
     SELECT x.id, x.by_period, x.before, r.scope_key AS key, r.reported::int, r.not_applicable::int, r.done::int, r.numerator, r.denominator,
@@ -180,31 +181,37 @@ BEGIN
     GROUP BY f.indicator_id
   ), timed AS (
     SELECT f.indicator_id, f.key, f.aimed, f.expected, f.reported, f.not_applicable, f.done, f.numerator, f.denominator, f.number,
-      NULL::numeric AS least, NULL::numeric AS most, f.own_reported, f.own_done, f.own_numerator, f.own_denominator, f.own_number
+      NULL::numeric AS least, NULL::numeric AS most, f.own_reported, f.own_done, f.own_numerator, f.own_denominator, f.own_number,
+      NULL::numeric AS own_least, NULL::numeric AS own_most
     FROM figured f WHERE f.by_period IS NULL AND NOT f.before
     UNION ALL
     SELECT f.indicator_id, f.key, bool_or(f.aimed), sum(f.expected)::int, sum(f.reported)::int, sum(f.not_applicable)::int, sum(f.done)::int,
-      sum(f.numerator), sum(f.denominator), CASE l.time_aggregation WHEN 'average' THEN avg(f.number) ELSE sum(f.number) END, min(coalesce(f.number, 100 * f.numerator / nullif(f.denominator, 0))),
+      -- the least and the most of several percentages have no numerator and denominator
+      CASE WHEN l.time_aggregation NOT IN ('min', 'max') THEN sum(f.numerator) END,
+      CASE WHEN l.time_aggregation NOT IN ('min', 'max') THEN sum(f.denominator) END,
+      CASE l.time_aggregation WHEN 'average' THEN avg(f.number) ELSE sum(f.number) END,
+      min(coalesce(f.number, 100 * f.numerator / nullif(f.denominator, 0))),
       max(coalesce(f.number, 100 * f.numerator / nullif(f.denominator, 0))), sum(f.own_reported)::int, sum(f.own_done)::int, sum(f.own_numerator),
-      sum(f.own_denominator), sum(f.own_number)
+      sum(f.own_denominator), CASE l.time_aggregation WHEN 'average' THEN avg(f.own_number) ELSE sum(f.own_number) END,
+      min(coalesce(f.own_number, 100 * f.own_numerator / nullif(f.own_denominator, 0))),
+      max(coalesce(f.own_number, 100 * f.own_numerator / nullif(f.own_denominator, 0)))
     FROM figured f JOIN play l ON l.id = f.indicator_id WHERE f.by_period IS NOT NULL AND NOT f.before
     GROUP BY f.indicator_id, f.key, l.time_aggregation
-  ), placed AS MATERIALIZED (
+  ), placed AS (
     SELECT c.indicator_id, c.key, c.expected, c.reported, c.not_applicable, c.done, c.numerator, c.denominator,
-      l.kind, l.direction, l.percentage, l.used, (w.figures ->> c.key)::numeric AS was,
-      CASE WHEN a.id IS NULL THEN l.target_id ELSE a.id END AS target_id, CASE WHEN a.id IS NULL THEN l.comparator ELSE a.comparator END AS comparator,
-      CASE WHEN a.id IS NULL THEN l.t ELSE a.t END AS t, CASE WHEN a.id IS NULL THEN l.upper ELSE a.upper END AS upper,
-      CASE WHEN a.id IS NULL THEN l.due_on ELSE a.due_on END AS due_on, CASE WHEN a.id IS NULL THEN l.b ELSE a.b END AS b,
-      CASE WHEN a.id IS NULL THEN l.maintain ELSE a.maintain END AS maintain, CASE WHEN a.id IS NULL THEN l.share ELSE a.share END AS share,
+      l.kind, l.direction, l.percentage, l.used, l.target_id, l.comparator, l.t, l.upper, l.due_on, l.b, l.maintain, l.share,
+      (w.figures ->> c.key)::numeric AS was,
       CASE l.kind WHEN 'milestone' THEN CASE WHEN c.reported > 0 THEN c.done END
         ELSE CASE WHEN l.time_aggregation = 'min' AND c.least IS NOT NULL THEN c.least WHEN l.time_aggregation = 'max' AND c.most IS NOT NULL THEN c.most
           WHEN l.kind = 'ratio' THEN 100 * c.numerator / nullif(c.denominator, 0) ELSE c.number END END AS value,
       CASE l.kind WHEN 'milestone' THEN CASE WHEN c.own_reported > 0 THEN c.own_done END
-        WHEN 'ratio' THEN percent(c.own_numerator, c.own_denominator) ELSE c.own_number END AS own_value
-    FROM timed c JOIN goal l ON l.id = c.indicator_id
-      LEFT JOIN aim a ON c.aimed AND a.indicator_id = c.indicator_id AND a.key = c.key
+        ELSE trim_scale(round(CASE WHEN l.time_aggregation = 'min' AND c.own_least IS NOT NULL THEN c.own_least
+          WHEN l.time_aggregation = 'max' AND c.own_most IS NOT NULL THEN c.own_most
+          WHEN l.kind = 'ratio' THEN 100 * c.own_numerator / nullif(c.own_denominator, 0) ELSE c.own_number END, 4)) END AS own_value
+    FROM timed c JOIN goal l ON l.id = c.indicator_id AND l.key = CASE WHEN c.aimed THEN c.key ELSE unit_key END
       LEFT JOIN prior w ON w.indicator_id = c.indicator_id
-  ), judged AS MATERIALIZED (
+    OFFSET 0
+  ), judged AS (
     SELECT d.*,
       CASE WHEN d.kind = 'milestone' THEN d.done::numeric / nullif(d.expected - d.not_applicable, 0)
         WHEN d.kind IN ('ratio', 'number') AND d.comparator <> 'range' THEN achievement(d.direction, d.value, d.b, d.t) END AS way,
@@ -212,8 +219,9 @@ BEGIN
         ELSE target_met(d.comparator, d.kind, d.value, d.t, d.upper) END AS met,
       d.kind IN ('milestone', 'rank') OR d.comparator = 'range' AS stepwise
     FROM placed d
-  ), paced AS MATERIALIZED (
-    SELECT j.*, CASE WHEN NOT j.stepwise THEN j.way / j.share END AS pace FROM judged j
+    OFFSET 0
+  ), paced AS (
+    SELECT j.*, CASE WHEN NOT j.stepwise THEN j.way / j.share END AS pace FROM judged j OFFSET 0
   )
   SELECT j.indicator_id, j.key, j.expected::bigint, j.reported::bigint, j.not_applicable::bigint,
     CASE WHEN j.kind = 'ratio' AND j.reported > 0 THEN j.numerator END, CASE WHEN j.kind = 'ratio' AND j.reported > 0 THEN j.denominator END,
@@ -289,6 +297,7 @@ DECLARE
   unit organization;
   p period;
   children boolean := by IS NOT DISTINCT FROM 'children';
+  programme uuid := CASE WHEN g_ref IS NOT NULL THEN filter_programme(g_ref, 'programme') END;
   indicators uuid[];
   own text;
   below text := '';
@@ -296,7 +305,10 @@ BEGIN
   SELECT * INTO unit FROM organization o WHERE o.id = (SELECT filter_organization(o_ref, 'organization'));
   SELECT * INTO p FROM period q WHERE q.id = (SELECT filter_period(p_ref, 'period'));
   indicators := CASE WHEN i_ref IS NOT NULL THEN ARRAY[filter_indicator(i_ref, 'indicator')]
-    ELSE progress_indicators(unit.scope_key, p, CASE WHEN g_ref IS NOT NULL THEN filter_programme(g_ref, 'programme') END) END;
+    ELSE progress_indicators(unit.scope_key, p, programme) END;
+  IF i_ref IS NOT NULL AND (SELECT i.programme_id <> programme FROM indicator i WHERE i.id = indicators[1]) THEN
+    PERFORM refuse(fault_parameter('programme', 'contradiction', 'the indicator belongs to another programme'));
+  END IF;
   IF children THEN
     SELECT max(x.items) FILTER (WHERE x.key = unit.scope_key),
         coalesce(string_agg(concat('{"organization":', jsonb_build_object('id', o.id, 'code', o.code, 'name', o.name, 'kind', o.kind),

@@ -12,7 +12,7 @@ CREATE FUNCTION vi_number(n numeric) RETURNS text LANGUAGE sql IMMUTABLE AS $$
 CREATE FUNCTION vi_day(d date) RETURNS text LANGUAGE sql STABLE AS $$ SELECT to_char(d, 'DD/MM/YYYY') $$;
 -- A figure with its unit of measure.
 CREATE FUNCTION vi_figure(n numeric, i indicator) RETURNS text LANGUAGE sql STABLE AS $$
-  SELECT vi_number(n) || CASE WHEN i.kind = 'ratio' OR i.unit IN ('percent', '%') THEN '%'
+  SELECT vi_number(n) || CASE WHEN in_percent(i.kind, i.unit) THEN '%'
     WHEN i.kind = 'rank' THEN '' ELSE ' ' || CASE i.unit WHEN 'people' THEN 'người' WHEN 'enterprises' THEN 'doanh nghiệp'
       WHEN 'organizations' THEN 'tổ chức' WHEN 'units' THEN 'đơn vị' ELSE i.unit END END $$;
 CREATE FUNCTION vi_period(p period) RETURNS text LANGUAGE sql STABLE AS $$
@@ -84,28 +84,49 @@ BEGIN
 END $$;
 
 -- The units without which a ratio or an average would be better, by how much they fall short; of milestones, those not done.
---   without: the figure of all the others; effect: the figure less that.
-CREATE FUNCTION explain_pulling(i indicator, periods uuid[], key text, all_num numeric, all_den numeric, aim numeric, most int) RETURNS jsonb
-  LANGUAGE plpgsql STABLE AS $$
+--   without: the figure of all the others, over the periods as the figure itself is; effect: the figure less that. The best or worst
+--   of several percentages is one period's alone: nobody pulls it.
+CREATE FUNCTION explain_pulling(i indicator, periods uuid[], key text, aim numeric, most int) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  rule text := i.time_aggregation;
 BEGIN
-  RETURN (SELECT coalesce(jsonb_agg(jsonb_build_object('organization', x.organization_code, 'name', o.name, 'value', x.figure,
-      'without', trim_scale(round(x.without, 4)), 'effect', trim_scale(round(x.effect, 4)), 'shortfall', trim_scale(round(x.short, 4))) ORDER BY x.n), '[]')
-    FROM (SELECT e.*, row_number() OVER (ORDER BY e.short DESC, e.effect, e.scope_key) AS n
-      FROM (SELECT v.organization_id, v.organization_code, v.scope_key, shortfall(i, v.num, v.den, v.number, v.done, aim) AS short,
-          value_figure(i, v.num, v.den, v.number, v.done) AS figure, w.without,
-          CASE i.kind WHEN 'ratio' THEN 100 ELSE 1 END * all_num / nullif(all_den, 0) - w.without AS effect
-        FROM (SELECT y.organization_id, y.organization_code, y.scope_key, sum(y.numerator) AS num, sum(y.denominator) AS den, sum(y.number) AS number,
-            bool_and(y.done) AS done, count(*) AS n
-          FROM value y
-          WHERE y.indicator_id = i.id AND y.period_id = ANY (periods) AND y.scope_key >= key AND y.scope_key < key || '~'
-            AND y.state = 'reported' AND y.counted
-          GROUP BY 1, 2, 3) v,
-          LATERAL (SELECT CASE i.kind WHEN 'ratio' THEN 100 * (all_num - v.num) / nullif(all_den - v.den, 0)
-            WHEN 'number' THEN (all_num - v.number) / nullif(all_den - v.n, 0) END AS without) w
-        WHERE CASE i.aggregation WHEN 'ratio_of_sums' THEN true WHEN 'average' THEN true WHEN 'count_done' THEN v.done IS FALSE ELSE false END) e
-      WHERE i.kind = 'milestone' OR CASE i.direction WHEN 'decrease' THEN e.effect > 0 ELSE e.effect < 0 END
-      ORDER BY n LIMIT most) x
-      LEFT JOIN organization o ON o.id = x.organization_id);
+  IF i.aggregation NOT IN ('ratio_of_sums', 'average', 'count_done')
+      OR (i.kind = 'ratio' AND rule IN ('min', 'max') AND cardinality(periods) > 1) THEN
+    RETURN '[]';
+  END IF;
+  RETURN (
+    WITH own AS MATERIALIZED (
+      SELECT y.organization_id, y.organization_code, y.scope_key, y.period_id, sum(y.numerator) AS num, sum(y.denominator) AS den,
+        sum(y.number) AS number, count(*) AS n, bool_and(y.done) AS done
+      FROM value y
+      WHERE y.indicator_id = i.id AND y.period_id = ANY (periods) AND y.scope_key >= key AND y.scope_key < key || '~'
+        AND y.state = 'reported' AND y.counted
+      GROUP BY 1, 2, 3, 4
+    ), everybody AS MATERIALIZED (
+      SELECT o.period_id, sum(o.num) AS num, sum(o.den) AS den, sum(o.number) AS number, sum(o.n) AS n FROM own o GROUP BY 1
+    ), whole AS MATERIALIZED (
+      SELECT CASE i.kind WHEN 'ratio' THEN 100 * sum(t.num) / nullif(sum(t.den), 0)
+        ELSE over_time(rule, array_agg(t.number / t.n)) END AS figure FROM everybody t
+    ), unit AS MATERIALIZED (
+      SELECT o.organization_id, o.organization_code, o.scope_key, sum(o.num) AS num, sum(o.den) AS den,
+        over_time(rule, array_agg(o.number / o.n)) AS number, bool_and(o.done) AS done
+      FROM own o GROUP BY 1, 2, 3
+    ), others AS (
+      SELECT u.scope_key, CASE i.kind WHEN 'ratio' THEN 100 * (sum(t.num) - sum(coalesce(o.num, 0))) / nullif(sum(t.den) - sum(coalesce(o.den, 0)), 0)
+        ELSE over_time(rule, array_agg((t.number - coalesce(o.number, 0)) / nullif(t.n - coalesce(o.n, 0), 0))) END AS figure
+      FROM unit u CROSS JOIN everybody t LEFT JOIN own o ON o.scope_key = u.scope_key AND o.period_id = t.period_id
+      GROUP BY 1
+    ), first AS (
+      SELECT u.*, shortfall(i, u.num, u.den, u.number, u.done, aim) AS short, w.figure AS without, a.figure - w.figure AS effect
+      FROM unit u JOIN others w ON w.scope_key = u.scope_key, whole a
+      WHERE CASE WHEN i.kind = 'milestone' THEN u.done IS FALSE
+        WHEN i.direction = 'decrease' THEN a.figure > w.figure ELSE a.figure < w.figure END
+      ORDER BY short DESC, effect, u.scope_key LIMIT most
+    )
+    SELECT coalesce(jsonb_agg(jsonb_build_object('organization', x.organization_code, 'name', o.name,
+        'value', trim_scale(round(value_figure(i, x.num, x.den, x.number, x.done), 4)), 'without', trim_scale(round(x.without, 4)),
+        'effect', trim_scale(round(x.effect, 4)), 'shortfall', trim_scale(round(x.short, 4))) ORDER BY x.short DESC, x.effect, x.scope_key), '[]')
+    FROM first x LEFT JOIN organization o ON o.id = x.organization_id);
 END $$;
 
 -- Totals beside the sum of what the units beneath them report; a value beneath a nested total belongs to that one.
@@ -162,7 +183,7 @@ BEGIN
   s := s || CASE
     WHEN cardinality(r.periods) = 0 THEN 'không báo cáo theo kỳ này'
     WHEN r.reported = 0 OR (r.value IS NULL AND i.kind <> 'milestone') THEN 'chưa có số liệu'
-    WHEN i.kind = 'ratio' THEN format('đạt %s (%s/%s)', vi_figure(r.value, i), vi_number(r.numerator), vi_number(r.denominator))
+    WHEN i.kind = 'ratio' AND r.numerator IS NOT NULL THEN format('đạt %s (%s/%s)', vi_figure(r.value, i), vi_number(r.numerator), vi_number(r.denominator))
     WHEN i.kind = 'rank' THEN 'xếp hạng ' || vi_number(r.value)
     WHEN i.kind = 'milestone' AND r.expected <= 1 THEN CASE WHEN r.value >= 1 THEN 'đã hoàn thành' ELSE 'chưa hoàn thành' END
     WHEN i.kind = 'milestone' THEN format('có %s/%s đơn vị hoàn thành', vi_number(r.value), vi_number(owed))
@@ -203,7 +224,7 @@ BEGIN
   END IF;
   SELECT * INTO t FROM target x WHERE x.id = r.target_id;
   aim := CASE WHEN t.comparator IN ('ge', 'le') THEN t.value ELSE r.value END;
-  pulling := explain_pulling(i, r.periods, unit.scope_key, coalesce(r.numerator, r.value * r.reported), coalesce(r.denominator, r.reported), aim, most);
+  pulling := explain_pulling(i, r.periods, unit.scope_key, aim, most);
   RETURN jsonb_build_object('indicator', indicator_brief(i),
     'organization', jsonb_build_object('id', unit.id, 'code', unit.code, 'name', unit.name, 'kind', unit.kind), 'period', period_json(p),
     'formula', CASE i.aggregation WHEN 'ratio_of_sums' THEN '100 × Σ numerator / Σ denominator' WHEN 'sum' THEN 'Σ number' WHEN 'average' THEN 'Σ number / units'
@@ -226,7 +247,7 @@ END $$;
 GRANT EXECUTE ON FUNCTION vi_number(numeric), vi_day(date), vi_figure(numeric, indicator), vi_period(period), vi_status(text),
   vi_target(target, indicator), shortfall(indicator, numeric, numeric, numeric, boolean, numeric),
   value_figure(indicator, numeric, numeric, numeric, boolean), explain_units(indicator, uuid[], text, text, numeric, int),
-  explain_missing(indicator, uuid[], text, int), explain_pulling(indicator, uuid[], text, numeric, numeric, numeric, int),
+  explain_missing(indicator, uuid[], text, int), explain_pulling(indicator, uuid[], text, numeric, int),
   explain_beneath(indicator, uuid[], text, int), explain_moved(indicator, uuid[], text, date, int),
   explain_sentence(organization, period, indicator, record, target, jsonb), progress_explain(text, text, text, date, int)
   TO tiendo_service;

@@ -1,5 +1,7 @@
 -- Progress and its explanation.
 BEGIN;
+CREATE FUNCTION pg_temp.own(unit text, period text, indicator text) RETURNS text LANGUAGE sql AS $$
+  SELECT i ->> 'own_value' FROM jsonb_array_elements(tiendo.progress(unit, period, indicator, NULL, NULL)::jsonb -> 'items') i $$;
 CREATE FUNCTION pg_temp.item(unit text, period text, indicator text) RETURNS text LANGUAGE sql AS $$
   SELECT concat_ws(' ', i ->> 'value', i ->> 'numerator', i ->> 'denominator', '|', i -> 'coverage' ->> 'expected', i -> 'coverage' ->> 'reporting', i -> 'coverage' ->> 'missing',
     i -> 'coverage' ->> 'not_applicable', '|', i ->> 'achievement', i ->> 'required', i ->> 'pace', i ->> 'status', i ->> 'periods')
@@ -43,10 +45,10 @@ SELECT test('explain: the difference beneath a total', (progress_explain('DN-TU'
 -- Figures of several periods, of the aggregate as of the unit alone: a ratio's trend without a baseline, its best month, a sum.
 SELECT test_enter('DN-TU', 'manager', 'indicators:write') \g /dev/null
 SELECT c.status FROM (VALUES ('LESS', 'ratio', 'decrease', 'ratio_of_sums', 'last', 'quarter'), ('BEST', 'ratio', 'increase', 'ratio_of_sums', 'max', 'month'),
-    ('SUM', 'number', 'increase', 'sum', 'sum', 'month')) x(code, kind, direction, aggregation, rule, frequency),
+    ('MEAN', 'number', 'increase', 'average', 'average', 'month'), ('SUM', 'number', 'increase', 'sum', 'sum', 'month')) x(code, kind, direction, aggregation, rule, frequency),
   indicator_create(test_id(), jsonb_build_object('programme', 'DN-464', 'code', x.code, 'name', x.code, 'unit', 'units', 'kind', x.kind,
     'direction', x.direction, 'aggregation', x.aggregation, 'time_aggregation', x.rule, 'frequency', x.frequency), NULL) c \g /dev/null
-SELECT c.status FROM unnest(ARRAY['LESS', 'BEST', 'SUM']) code,
+SELECT c.status FROM unnest(ARRAY['LESS', 'BEST', 'MEAN', 'SUM']) code,
   assignment_create(code, test_id(), '{"kind":"directly_subordinate_party_committee","under":"DN-TU","mode":"own"}', NULL) c \g /dev/null
 SELECT status FROM target_create('LESS', test_id(), '{"organization":"DN-TU","comparator":"le","value":10,"starts_on":"2025-05-07","due_on":"2028-12-31"}', NULL) \g /dev/null
 SELECT test_enter('DN-TU', 'connector', 'values:write') \g /dev/null
@@ -54,11 +56,19 @@ SELECT test_import('[{"indicator":"LESS","organization":"DN-W1","period":"2026-Q
  {"indicator":"LESS","organization":"DN-W1","period":"2026-Q2","numerator":"40","denominator":"100"},
  {"indicator":"BEST","organization":"DN-W1","period":"2026-M04","numerator":"10","denominator":"100"},
  {"indicator":"BEST","organization":"DN-W1","period":"2026-M05","numerator":"80","denominator":"100"},
+ {"indicator":"MEAN","organization":"DN-W1","period":"2026-M04","number":"10"},
+ {"indicator":"MEAN","organization":"DN-W1","period":"2026-M05","number":"10"},
+ {"indicator":"MEAN","organization":"DN-W2","period":"2026-M04","number":"30"},
+ {"indicator":"MEAN","organization":"DN-W2","period":"2026-M05","number":"20"},
+ {"indicator":"MEAN","organization":"DN-W3","period":"2026-M05","number":"3"},
  {"indicator":"SUM","organization":"DN-W1","period":"2026-M04","number":"7"},
  {"indicator":"SUM","organization":"DN-W1","period":"2026-M06","number":"5"}]') \g /dev/null
 SELECT test_enter('DN-TU', 'viewer', 'progress:read') \g /dev/null
 SELECT test('periods: getting better is not deteriorating, ' || u, (pg_temp.item(u, '2026-Q2', 'LESS') LIKE '40 %at_risk%')::text, 'true') FROM unnest(ARRAY['DN-TU', 'DN-W1']) u;
 SELECT test('periods: the best month of a ratio, ' || u, (pg_temp.item(u, '2026-Q2', 'BEST') LIKE '80 %')::text, 'true') FROM unnest(ARRAY['DN-TU', 'DN-W1']) u;
+SELECT test('periods: and has no numerator, ' || u, split_part(pg_temp.item(u, '2026-Q2', 'BEST'), '|', 1), '80 ') FROM unnest(ARRAY['DN-TU', 'DN-W1']) u;
+SELECT test('explain: the best of several months', concat_ws(' ', e ->> 'numerator', e ->> 'pulling_down', split_part(e ->> 'sentence', ' đạt ', 2)), '[] 80%; 2/12 đơn vị đã báo cáo.')
+FROM (SELECT progress_explain('DN-TU', '2026-Q2', 'BEST', NULL, NULL)::jsonb AS e) x;
 SELECT test('periods: every value once, of the province', pg_temp.item('DN-TU', '2026-Q2', 'SUM'), '12 | 12 2 10 0 | not_assessable ["2026-M04", "2026-M05", "2026-M06"]');
 -- Summed over time is what each period's aggregate is, not the aggregate of all periods at once.
 SELECT test_enter('DN-TU', 'manager', 'indicators:write') \g /dev/null
@@ -75,6 +85,13 @@ SELECT test_enter('DN-TU', 'viewer', 'progress:read') \g /dev/null
 SELECT test('periods: ' || rule || ' over units, summed over time, ' || u, split_part(pg_temp.item(u, '2026-Q2', 'T-' || rule), ' ', 1), wanted)
 FROM (VALUES ('average', 'DN-TU', '40'), ('average', 'DN-W1', '30'), ('min', 'DN-TU', '30'), ('min', 'DN-W1', '30'), ('max', 'DN-TU', '50'), ('max', 'DN-W1', '30'),
   ('none', 'DN-TU', '30'), ('none', 'DN-W1', '30')) x(rule, u, wanted);
+SELECT test('periods: the unit''s own ' || rule || ' over time, ' || u, pg_temp.own(u, '2026-Q2', rule), wanted)
+FROM (VALUES ('BEST', 'DN-W1', '80'), ('MEAN', 'DN-W1', '10'), ('T-average', 'DN-W1', '30'), ('SUM', 'DN-W1', '12')) x(rule, u, wanted);
+SELECT test('explain: averages of averages', (SELECT string_agg(concat_ws(' ', u ->> 'organization', u ->> 'value', u ->> 'without', u ->> 'effect'), ';')
+  FROM jsonb_array_elements(e -> 'pulling_down') u) || ' ' || (e ->> 'value') || split_part(e ->> 'sentence', ';', 3), 'DN-W3 3 17.5 -2;DN-W1 10 20.75 -5.25 15.5 kéo xuống nhiều nhất là Đảng ủy phường 3 (3 đơn vị).')
+FROM (SELECT progress_explain('DN-TU', '2026-Q2', 'MEAN', NULL, NULL)::jsonb AS e) x;
+SELECT test('progress: an indicator of another programme', test_try($$SELECT progress('DN-W1', '2026-Q2', 'MEAN', 'nix', NULL)$$), 'TD422 invalid programme:unknown_reference');
+SELECT test('progress: an indicator of the programme', test_try($$SELECT progress('DN-W1', '2026-Q2', 'MEAN', 'DN-464', NULL)$$), 'ok');
 SELECT test('periods: every value once, of the ward', pg_temp.item('DN-W1', '2026-Q2', 'SUM'), '12 | 3 2 1 0 | not_assessable ["2026-M04", "2026-M05", "2026-M06"]');
 SELECT test_enter('DN-W1', 'viewer', 'progress:read') \g /dev/null
 SELECT test('progress: the same for the ward itself', pg_temp.item('DN-W1', '2026-Q2', 'DN-06B'), '50 30 60 | 20 2 17 1 | 0.5 100 0.5 missed ["2026-Q2"]');
