@@ -85,10 +85,13 @@ BEGIN
       AND y.validity @> x.ends_on OFFSET 0) c
     WHERE NOT x.before
   ), source AS MATERIALIZED (
-    -- whose own values there can be: of those who are to report, and of all at or beneath a total
+    -- holders: whose own values there can be: of those who are to report, and of all at or beneath a total; holding: below whom
+    -- there can be any
     SELECT x.*, CASE WHEN EXISTS (SELECT FROM assignment_unit y WHERE y.indicator_id = x.id AND y.mode = 'total' AND y.scope_key = ANY (lines || unit_key))
       THEN keys ELSE ARRAY(SELECT DISTINCT d.key FROM due d
-        WHERE d.id = x.id AND (x.before OR d.period_id = x.period_id) AND d.own_expected > 0) END AS holders
+        WHERE d.id = x.id AND (x.before OR d.period_id = x.period_id) AND d.own_expected > 0) END AS holders,
+      CASE WHEN x.before OR NOT children THEN keys ELSE unit_key || ARRAY(SELECT DISTINCT d.key FROM due d
+        WHERE d.id = x.id AND d.period_id = x.period_id AND d.expected > d.own_expected) END AS holding
     FROM pair x
   ), goal AS MATERIALIZED (
     SELECT l.*, g.key, a.id AS target_id, a.comparator, a.t, a.upper, a.due_on, coalesce(a.b, l.baseline) AS b, a.maintain, a.share
@@ -100,7 +103,7 @@ BEGIN
       r.number, NULL::numeric AS least, NULL::numeric AS most, NULL::numeric AS latest, 0 AS expected, 0 AS own_expected,
       0 AS own_reported, 0 AS own_na, 0 AS own_done, NULL::numeric AS own_numerator, NULL::numeric AS own_denominator,
       NULL::numeric AS own_number, false AS aimed
-    FROM pair x, unnest(keys) k(key), LATERAL (SELECT * FROM rollup y WHERE y.indicator_id = x.id AND y.period_id = x.period_id
+    FROM source x, unnest(x.holding) k(key), LATERAL (SELECT * FROM rollup y WHERE y.indicator_id = x.id AND y.period_id = x.period_id
       AND y.scope_key = k.key OFFSET 0) r
     UNION ALL
     -- what is not yet folded into it
