@@ -15,6 +15,7 @@ void checkpoint_key(const struct secret_key *master, struct secret_key *ret_key)
  * stays too, the new one is written beside it as journal-<position>-<hash's beginning>.json, and -EEXIST tells that the
  * chain has gone another way (a restore, or worse). Other negative errno.
  */
-MUST_CHECK int checkpoint_write(const char *directory, const struct secret_key *key, int64_t position, const char *hash);
+MUST_CHECK int checkpoint_write(
+    const char *directory, const struct secret_key *key, int64_t position, const char *hash);
 
 #endif

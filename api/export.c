@@ -9,6 +9,7 @@
 #include "listing.h"
 #include "log.h"
 #include "service.h"
+#include "share.h"
 #include "trouble.h"
 
 #define SQL_MAX     (64U * 1024U)
@@ -23,15 +24,26 @@ struct export
     bool csv, begun, ended;
     const struct list_query *list;
     struct csv_form form;
+    struct share *share;         /* NULL: nothing of it held */
+    char caller[TOKEN_ID_CHARS]; /* who holds it */
     char trace_id[TRACE_ID_TEXT];
 };
+
+/* Before the last byte is sent, so that whoever has read one export to its end may ask for the next. */
+static void give_back(struct export *e)
+{
+    e->conn = db_pool_give(e->conn);
+    if (e->share != NULL)
+        share_give(e->share, e->caller);
+    e->share = NULL;
+}
 
 static void export_done(void *userdata)
 {
     struct export *e = userdata;
 
     db_result_free(e->row);
-    db_pool_give(e->conn);
+    give_back(e);
     free(e);
 }
 
@@ -99,7 +111,7 @@ static int end(struct export *e)
 
     e->ended = true;
     r = db_drain(e->conn, NULL);
-    e->conn = db_pool_give(e->conn);
+    give_back(e);
     return r;
 }
 
@@ -207,6 +219,21 @@ static struct export *export_new(const struct exchange *x)
     return e;
 }
 
+/* 0, or 1 when the caller's other exports hold as much as it may. */
+static int take_share(struct exchange *x, struct export *e)
+{
+    if (x->identity == NULL)
+        return 0;
+    memcpy(e->caller, x->identity->subject, sizeof(e->caller));
+    if (!share_take(x->service->share, e->caller)) {
+        reply_header(x, "Retry-After", "1");
+        fail_detail(x, P_TOO_MANY_REQUESTS, "This caller is still reading as many exports as one may at once.");
+        return 1;
+    }
+    e->share = x->service->share;
+    return 0;
+}
+
 int export_run(struct exchange *x, struct listing *listing)
 {
     _cleanup_(db_result_freep) struct db_result *error = NULL;
@@ -218,6 +245,10 @@ int export_run(struct exchange *x, struct listing *listing)
     e = export_new(x);
     if (e == NULL)
         return -ENOMEM;
+    if (take_share(x, e) != 0) {
+        export_done(e);
+        return 0;
+    }
     r = compose(x, listing, e->csv, &sql);
     if (r == 0) {
         statement = (struct statement){

@@ -11,6 +11,7 @@
 #include "limiter.h"
 #include "log.h"
 #include "metrics.h"
+#include "share.h"
 
 #define ARENA_MAX         (256U * 1024U * 1024U)
 #define TOKENS_KEPT       16384U
@@ -70,7 +71,8 @@ static int make_pools(struct service *service)
     if (r < 0)
         return r;
     service_pool_options(service->config, true, &service->slow_settings, &options);
-    return db_pool_new(&options, &service->slow);
+    r = db_pool_new(&options, &service->slow);
+    return r < 0 ? r : share_new(options.size, &service->share);
 }
 
 static int make_verifier(struct service *service)
@@ -142,6 +144,7 @@ struct service *service_free(struct service *service)
         return NULL;
     service->quick = db_pool_free(service->quick);
     service->slow = db_pool_free(service->slow);
+    service->share = share_free(service->share);
     service->verifier = token_verifier_free(service->verifier);
     service->limiter = limiter_free(service->limiter);
     service->metrics = metrics_free(service->metrics);

@@ -15,6 +15,7 @@ struct arena_pool;
 struct bridge;
 struct limiter;
 struct metrics;
+struct share;
 
 /* Settings of a lane's connections. */
 struct lane_settings {
@@ -26,7 +27,8 @@ struct service {
     const struct config *config;
     struct db_pool *quick, *slow; /* the lanes; slow is LANE_LONG's */
     struct lane_settings quick_settings, slow_settings;
-    sem_t writers; /* places for writes in the quick lane */
+    sem_t writers;       /* places for writes in the quick lane */
+    struct share *share; /* of the long lane in streamed answers */
     struct token_verifier *verifier;
     char issuer[512];         /* of our tokens */
     struct secret_key master; /* seals signing keys; all else that is keyed derives from it */
