@@ -33,7 +33,10 @@ CREATE TABLE seal_state (
   singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
   horizon xid8 NOT NULL,
   position bigint NOT NULL,
-  hash bytea NOT NULL
+  hash bytea NOT NULL,
+  -- Being brought over from another cluster, and the highest number its transactions had.
+  moving boolean NOT NULL DEFAULT false,
+  foreign_xid xid8 NOT NULL DEFAULT '0'
 );
 INSERT INTO seal_state (horizon, position, hash) VALUES ('0', 0, sha256('tiendo journal'));
 
@@ -87,12 +90,14 @@ CREATE FUNCTION journal_text(j journal) RETURNS text LANGUAGE sql STABLE SET sea
 
 -- Seals up to so many rows below the transaction horizon, in commit-safe order (xid, seq); one process at a time.
 -- Gives the rows sealed and the chain's head. Transaction numbers do not survive a dump and restore: when the cluster's
--- own are behind the state's, what is unsealed is taken by seq and the state starts again from here.
+-- own are behind the state's or behind those of rows, what is unsealed is taken by seq and the state starts again from here.
 CREATE FUNCTION seal_step(most int DEFAULT 5000, OUT sealed int, OUT head_position bigint, OUT head_hash text)
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   state seal_state;
   horizon xid8 := pg_snapshot_xmin(pg_current_snapshot());
+  highest xid8 := (SELECT max(x.xid) FROM journal x);
+  ahead xid8 := pg_snapshot_xmax(pg_current_snapshot());
   j journal;
   last xid8;
 BEGIN
@@ -101,14 +106,19 @@ BEGIN
     RETURN;
   END IF;
   SELECT * INTO STRICT state FROM seal_state;
-  IF state.horizon > pg_snapshot_xmax(pg_current_snapshot()) THEN
-    FOR j IN SELECT * FROM journal x WHERE NOT EXISTS (SELECT FROM journal_seal s WHERE s.seq = x.seq) ORDER BY x.seq LOOP
+  state.moving := state.moving OR state.horizon > ahead OR coalesce(highest >= ahead AND highest > state.foreign_xid, false);
+  IF state.moving THEN
+    FOR j IN SELECT * FROM journal x WHERE NOT EXISTS (SELECT FROM journal_seal s WHERE s.seq = x.seq) ORDER BY x.seq LIMIT most LOOP
       state.position := state.position + 1;
       state.hash := sha256(state.hash || convert_to(journal_text(j), 'UTF8'));
       INSERT INTO journal_seal VALUES (state.position, j.xid, j.seq, state.hash);
       sealed := sealed + 1;
     END LOOP;
-    state.horizon := horizon;
+    IF sealed < most THEN
+      state.moving := false;
+      state.horizon := horizon;
+      state.foreign_xid := coalesce(highest, '0');
+    END IF;
   ELSE
     FOR j IN SELECT * FROM journal x WHERE x.xid >= state.horizon AND x.xid < horizon
         AND NOT EXISTS (SELECT FROM journal_seal s WHERE s.seq = x.seq)
@@ -122,8 +132,9 @@ BEGIN
     -- A full step may have stopped inside a transaction's rows: go on there.
     state.horizon := CASE WHEN sealed < most THEN horizon ELSE last END;
   END IF;
-  IF sealed > 0 OR state.horizon <> (SELECT s.horizon FROM seal_state s) THEN
-    UPDATE seal_state SET horizon = state.horizon, position = state.position, hash = state.hash;
+  IF state <> (SELECT s FROM seal_state s) THEN
+    UPDATE seal_state SET horizon = state.horizon, position = state.position, hash = state.hash, moving = state.moving,
+      foreign_xid = state.foreign_xid;
   END IF;
   head_position := state.position;
   head_hash := encode(state.hash, 'hex');

@@ -146,10 +146,19 @@ BEGIN
   RETURN QUERY SELECT 201, made.version::text, '/v1/indicators/' || made.id, body_out;
 END $$;
 
--- Kind, frequency and categories can change only as long as no value stands in the way.
+-- Kind, frequency and categories can change only as long as no value stands in the way, kind and direction only as its targets allow.
 CREATE FUNCTION indicator_in_use(i indicator, patch jsonb) RETURNS void LANGUAGE plpgsql STABLE AS $$
-DECLARE kept text[] := coalesce(text_list(patch -> 'categories'), '{""}');
+DECLARE
+  kept text[] := coalesce(text_list(patch -> 'categories'), '{""}');
+  changed indicator := i;
 BEGIN
+  changed.kind := coalesce(patch ->> 'kind', i.kind);
+  changed.direction := CASE WHEN patch ? 'direction' THEN patch ->> 'direction' ELSE i.direction END;
+  IF (changed.kind, changed.direction) IS DISTINCT FROM (i.kind, i.direction) AND EXISTS (SELECT FROM target t
+      WHERE t.indicator_id = i.id AND target_faults(changed, jsonb_build_object('comparator', t.comparator)) IS NOT NULL) THEN
+    PERFORM refuse(fault(CASE WHEN changed.kind <> i.kind THEN '#/kind' ELSE '#/direction' END, 'contradiction',
+      'it has targets whose comparator does not go with this'));
+  END IF;
   IF (patch ->> 'kind' <> i.kind OR patch ->> 'frequency' <> i.frequency)
       AND EXISTS (SELECT FROM value v WHERE v.indicator_id = i.id) THEN
     PERFORM fail(409, 'indicator_in_use', NULL, 'Values have been entered for it.');
@@ -171,9 +180,10 @@ BEGIN
   IF NOT may_write(i.programme_id, i.scope_key) THEN
     PERFORM fail(403, 'forbidden', NULL, format('%s is kept by the managers of its programme or by a mandate to define.', i.code));
   END IF;
-  IF patch ?| ARRAY['kind', 'frequency', 'categories'] THEN
-    -- No value is entered meanwhile: entering holds the same lock, shared, and reads the indicator again under it.
+  IF patch ?| ARRAY['kind', 'direction', 'frequency', 'categories'] THEN
+    -- No value is entered and no target set meanwhile: both hold the same lock, shared, and read the indicator again under it.
     PERFORM pg_advisory_xact_lock(assignment_lock(i.id));
+    SELECT * INTO i FROM indicator x WHERE x.id = i.id;
   END IF;
   PERFORM indicator_faults(i.programme_id, patch), indicator_in_use(i, patch);
   IF if_match IS NULL THEN PERFORM fail(428, 'precondition_required'); END IF;

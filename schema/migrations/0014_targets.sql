@@ -77,6 +77,8 @@ DECLARE
   unit organization;
   made target;
 BEGIN
+  PERFORM pg_advisory_xact_lock_shared(assignment_lock(i.id));
+  SELECT * INTO i FROM indicator x WHERE x.id = i.id;
   SELECT * INTO unit FROM organization o WHERE o.id = (SELECT organization_id(body ->> 'organization'));
   PERFORM refuse(
     CASE WHEN unit.id IS NULL THEN fault('#/organization', 'unknown_reference', 'no such organization') END,

@@ -121,10 +121,13 @@ BEGIN
     SELECT x.code INTO seat_code FROM organization x WHERE x.id = seat;
     INSERT INTO value (id, indicator_id, organization_id, period_id, programme_id, scope_key, category, indicator_code,
       organization_code, period_code, state, counted, done, done_on, numerator, denominator, number, note, evidence_url, source,
-      reason, on_behalf, entered_by, seat_id, account_id, client_id, grant_id, session_id)
+      reason, on_behalf, entered_by, seat_id, account_id, client_id, grant_id, session_id, version)
     VALUES (new_id, i.id, o_id, p_id, i.programme_id, key, cat, i.code, o_code, p_code, s, a_counted, n_done, n_done_on::date,
       trim_scale(n_num::numeric), trim_scale(n_den::numeric), trim_scale(n_number::numeric), n_note, n_evidence, n_source,
-      body ->> 'reason', o_id <> seat, seat_code, seat, me_account(), me_client(), me_grant(), me_session())
+      body ->> 'reason', o_id <> seat, seat_code, seat, me_account(), me_client(), me_grant(), me_session(),
+      -- one that was deleted goes on where it ended, so that no version comes twice
+      coalesce((SELECT max(r.version) FROM value_revision r WHERE r.indicator_id = i.id AND r.period_id = p_id AND r.scope_key = key
+        AND r.category = cat AND r.state = 'deleted'), 0) + 1)
     ON CONFLICT (scope_key, indicator_id, period_id, category) DO NOTHING
     RETURNING * INTO v;
     IF NOT FOUND THEN PERFORM fail(412, 'version_conflict'); END IF;

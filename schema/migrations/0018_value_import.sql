@@ -19,7 +19,11 @@ CREATE FUNCTION value_import_names(scheme text) RETURNS void LANGUAGE plpgsql SE
 BEGIN
   CREATE TEMP TABLE import_indicator ON COMMIT DROP AS
     SELECT d.ref, i.id, i.code, i.kind, i.frequency, i.categories, i.source_required, i.programme_id
-    FROM (SELECT DISTINCT r.indicator AS ref FROM import_row r) d LEFT JOIN indicator i ON i.id = indicator_id(btrim(d.ref));
+    FROM (SELECT DISTINCT r.indicator AS ref, lower(btrim(r.indicator)) AS id, btrim(r.indicator) AS code FROM import_row r) d
+      LEFT JOIN (SELECT x.code::text AS code, (array_agg(x.id::text ORDER BY x.own DESC))[1] AS id
+        FROM (SELECT y.code, y.id, y.root_id = (SELECT me_root()) AS own FROM indicator y) x
+        GROUP BY 1 HAVING bool_or(x.own) OR count(*) = 1) n ON n.code = d.code
+      LEFT JOIN indicator i ON i.id::text = coalesce(n.id, d.id);
   PERFORM pg_advisory_xact_lock_shared(l.key)
   FROM (SELECT assignment_lock(i.id) AS key FROM import_indicator i WHERE i.id IS NOT NULL ORDER BY 1) l;
   -- As they are now that nobody changes them.
@@ -27,13 +31,22 @@ BEGIN
   FROM indicator i WHERE i.id = n.id;
   CREATE TEMP TABLE import_period ON COMMIT DROP AS
     SELECT d.ref, p.id, p.code, p.kind, p.programme_id, p.starts_on, p.ends_on
-    FROM (SELECT DISTINCT r.period AS ref FROM import_row r) d LEFT JOIN period p ON p.id = period_id(btrim(d.ref));
+    FROM (SELECT DISTINCT r.period AS ref, lower(btrim(r.period)) AS id, btrim(r.period) AS code FROM import_row r) d
+      LEFT JOIN (SELECT x.code::text AS code, min(x.id::text) AS id FROM period x GROUP BY 1 HAVING count(*) = 1) n ON n.code = d.code
+      LEFT JOIN period p ON p.id::text = coalesce(n.id, d.id);
   CREATE TEMP TABLE import_name (ref text, day date, id uuid, fault text) ON COMMIT DROP;
   IF scheme IN ('code', 'id') THEN
     INSERT INTO import_name (ref, day, id)
-    SELECT d.ref, 'infinity', CASE WHEN o.id IS NOT NULL THEN o.id WHEN scheme = 'code' OR is_uuid(btrim(d.ref)) THEN organization_id(btrim(d.ref)) END
+    SELECT d.ref, 'infinity', o.id
     FROM (SELECT DISTINCT r.organization AS ref FROM import_row r) d
       LEFT JOIN organization o ON scheme = 'code' AND o.root_id = (SELECT me_root()) AND o.code::text = btrim(d.ref);
+    -- ids, and codes of other roots
+    IF EXISTS (SELECT FROM import_name n WHERE n.id IS NULL AND n.ref IS NOT NULL) THEN
+      UPDATE import_name n SET id = o.id FROM organization o WHERE n.id IS NULL AND o.id::text = lower(btrim(n.ref));
+      UPDATE import_name n SET id = o.id
+      FROM (SELECT x.code::text AS code, min(x.id::text)::uuid AS id FROM organization x GROUP BY 1 HAVING count(*) = 1) o
+      WHERE n.id IS NULL AND scheme = 'code' AND o.code = btrim(n.ref);
+    END IF;
   ELSE
     INSERT INTO import_name (ref, day, id, fault)
     SELECT d.ref, d.day,
@@ -199,6 +212,7 @@ DECLARE
   n bigint;
   seat text := (SELECT o.code FROM organization o WHERE o.id = me_seat());
   touched uuid[];
+  named uuid[] := ARRAY(SELECT x.id FROM import_indicator x WHERE x.id IS NOT NULL);
 BEGIN
   IF updates + deletes > 0 THEN
     touched := ARRAY(SELECT i.value_id FROM import_item i WHERE i.outcome IN ('update', 'delete'));
@@ -226,14 +240,18 @@ BEGIN
   IF creates > 0 THEN
     INSERT INTO value (id, indicator_id, organization_id, period_id, programme_id, scope_key, category, indicator_code,
       organization_code, period_code, state, counted, done, done_on, numerator, denominator, number, note, evidence_url, source,
-      reason, on_behalf, entered_by, seat_id, account_id, client_id, grant_id, session_id)
+      reason, on_behalf, entered_by, seat_id, account_id, client_id, grant_id, session_id, version)
     SELECT i.id, i.indicator_id, i.organization_id, i.period_id, i.programme_id, i.scope_key, i.category, i.indicator_code,
       i.organization_code, i.period_code, i.state, i.counted,
       CASE WHEN i.done_on IS NOT NULL THEN true WHEN i.done IS NOT NULL THEN false END, i.done_on::date, trim_scale(i.numerator::numeric),
       trim_scale(i.denominator::numeric), trim_scale(i.number::numeric), i.note, i.evidence_url, i.source, i.reason,
       i.organization_id <> (SELECT me_seat()), seat, (SELECT me_seat()), (SELECT me_account()), (SELECT me_client()),
-      (SELECT me_grant()), (SELECT me_session())
-    FROM import_item i WHERE i.outcome = 'create'
+      (SELECT me_grant()), (SELECT me_session()), coalesce(r.version, 0) + 1
+    FROM import_item i
+      LEFT JOIN (SELECT x.indicator_id, x.period_id, x.scope_key, x.category, max(x.version) AS version FROM value_revision x
+        WHERE x.state = 'deleted' AND x.indicator_id = ANY (named) GROUP BY 1, 2, 3, 4) r
+        ON r.indicator_id = i.indicator_id AND r.period_id = i.period_id AND r.scope_key = i.scope_key AND r.category = i.category
+    WHERE i.outcome = 'create'
     ORDER BY i.indicator_id, i.period_id, i.scope_key, i.category
     ON CONFLICT (scope_key, indicator_id, period_id, category) DO NOTHING;
     GET DIAGNOSTICS n = ROW_COUNT;

@@ -146,6 +146,13 @@ END $$;
 CREATE FUNCTION test_counts(a jsonb) RETURNS text LANGUAGE sql AS $$
   SELECT concat_ws(' ', a ->> 'status', a ->> 'created', a ->> 'updated', a ->> 'unchanged', a ->> 'deleted', a ->> 'failed',
     (SELECT string_agg((e ->> 'row') || (e ->> 'pointer') || ':' || (e ->> 'code'), ',') FROM jsonb_array_elements(a -> 'errors') e)) $$;
+-- A journal row as a dump of another cluster brings it; what the sealer has yet to do.
+CREATE FUNCTION test_restored(n int, p_xid xid8) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = tiendo, public AS $$
+  INSERT INTO journal (xid, action, resource_type, resource_id, version, scope_key)
+  SELECT p_xid, 'create', 'test', test_id(), 1, '' FROM generate_series(1, n) $$;
+CREATE FUNCTION test_unsealed() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = tiendo, public AS $$
+  SELECT count(*) FROM journal j WHERE NOT EXISTS (SELECT FROM journal_seal s WHERE s.seq = j.seq) $$;
+GRANT EXECUTE ON FUNCTION test_restored(int, xid8), test_unsealed() TO tiendo_service;
 -- Where the stored sums with their deltas differ from the sums of the counted values; the same for the marks themselves.
 CREATE FUNCTION test_rollup() RETURNS text LANGUAGE sql SECURITY DEFINER SET search_path = tiendo, public AS $$
   WITH stored AS (

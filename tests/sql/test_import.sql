@@ -44,5 +44,16 @@ SELECT test('import: by id', test_counts(test_import(format('[{"indicator":"DN-0
   '200 1 0 0 0 0') FROM organization WHERE code = 'DN-W1';
 SELECT test('import: withdraws', test_counts(test_import('[{"indicator":"DN-06B","organization":"DN-W1-CB02","period":"2026-Q2"}]', 'atomic', 'delete')), '200 0 0 0 1 0');
 SELECT test('import: and remembers', string_agg(r.version || ' ' || r.state, '; ' ORDER BY r.version), '1 reported; 2 deleted') FROM value_revision r WHERE r.organization_code = 'DN-W1-CB02';
+SELECT test('import: again after that, with no version twice', test_counts(test_import('[{"indicator":"DN-06B","organization":"DN-W1-CB02","period":"2026-Q2","numerator":"1","denominator":"3"}]')), '200 1 0 0 0 0');
+SELECT test('import: begins at the next version', version::text, '3') FROM value WHERE organization_code = 'DN-W1-CB02';
+SELECT test_import('[{"indicator":"DN-06B","organization":"DN-W1-CB02","period":"2026-Q2"}]', 'atomic', 'delete') \g /dev/null
+SELECT test('put: begins at the next version', test_put('DN-06B', 'DN-W1-CB02', '2026-Q2', '{"numerator":1,"denominator":2}'), '201 5');
+SELECT test('import: a faulty row''s other names', test_counts(test_import('[{"indicator":"nix","period":"2026-Q2","faults":[{"pointer":"#/organization","code":"format","detail":"x"}]},
+  {"indicator":"DN-06B","organization":" DN-W1-CB05 ","period":"2026-Q2","numerator":"1","denominator":"3"}]', 'partial')), '200 1 0 0 0 1 1#/organization:format,1#/indicator:unknown_reference');
+-- A hundred thousand names that are none take no more than a few seconds.
+SELECT clock_timestamp() AS began, test_import((SELECT json_agg(json_build_object('indicator', 'I' || n, 'organization', 'O' || n, 'period', 'P' || n, 'numerator', '2',
+  'denominator', '3')) FROM generate_series(1, 100000) n)::text, 'partial', 'upsert', true) ->> 'failed' AS failed \gset
+SELECT test('import: unknown names', :'failed', '100000');
+SELECT test('import: unknown names in good time', (clock_timestamp() - :'began'::timestamptz < '20 seconds')::text, 'true');
 SELECT test('import: the sums follow', test_rollup(), '0 sums, 0 marks');
 ROLLBACK;

@@ -110,6 +110,14 @@ SELECT test_enter('DN-TU', 'connector', 'values:write') \g /dev/null
 SELECT test('put: by a system where people report', test_try($$SELECT test_put('DN-01', 'DN-W2', '2026-Q2', '{"done":false}')$$), 'TD403 source_is_hand');
 ROLLBACK;
 
+-- What an indicator's targets do not go with.
+BEGIN;
+SELECT test_enter('DN-TU', 'manager', 'indicators:write') \g /dev/null
+SELECT test('define: a direction its targets contradict', test_try($$SELECT indicator_update('DN-02', '{"direction":"decrease"}', '1', NULL)$$), 'TD422 invalid #/direction:contradiction');
+SELECT test('define: a kind its targets contradict', test_try($$SELECT indicator_update('DN-02', '{"kind":"milestone","direction":null,"aggregation":"count_done"}', '1', NULL)$$), 'TD422 invalid #/kind:contradiction');
+SELECT test('define: the same again', (indicator_update('DN-02', '{"kind":"ratio","direction":"increase"}', '1', NULL)).status::text, '200');
+ROLLBACK;
+
 -- Units that have ended, or were not yet there.
 BEGIN;
 SELECT test_enter('DN-TU', 'manager', 'organizations:write') \g /dev/null
