@@ -266,25 +266,25 @@ CREATE FUNCTION progress_items(unit_key text, p period, indicators uuid[], child
 BEGIN
   RETURN QUERY
   WITH definition AS MATERIALIZED (
-    SELECT i.id, i.code, concat('{"indicator":', indicator_brief(i), ',"aggregation":"', i.aggregation, '","value":') AS head
+    SELECT i.id, i.code, concat('{"indicator":', indicator_brief(i), ',"aggregation":"', i.aggregation, '","value":') AS head,
+      concat('","periods":', (SELECT coalesce(json_agg(q.code ORDER BY q.starts_on), '[]') FROM period q
+        WHERE q.id = ANY (progress_periods(i.id, i.frequency, i.time_aggregation, i.programme_id, p, unit_key))), '}') AS tail
     FROM indicator i WHERE i.id = ANY (indicators)
-  ), row AS MATERIALIZED (
-    SELECT * FROM progress_rows(unit_key, p, indicators, children)
   ), aim AS MATERIALIZED (
-    SELECT t.id, target_brief(t)::text AS json FROM target t WHERE t.id = ANY (ARRAY(SELECT DISTINCT r.target_id FROM row r))
-  ), used AS MATERIALIZED (
-    SELECT d.periods, coalesce((SELECT json_agg(q.code ORDER BY q.starts_on) FROM period q WHERE q.id = ANY (d.periods)), '[]')::text AS json
-    FROM (SELECT DISTINCT r.periods FROM row r) d
+    SELECT t.id, concat(',"target":', target_brief(t), ',"achievement":') AS json FROM target t WHERE t.indicator_id = ANY (indicators)
   )
-  SELECT r.key, string_agg(concat(d.head, coalesce(r.value::text, 'null'),
+  -- (sorted below: an ORDER BY within string_agg would sort every unit by itself, which costs more than all else here)
+  SELECT x.key, string_agg(x.item, ',') FROM (
+    SELECT r.key, concat(d.head, coalesce(r.value::text, 'null'),
       ',"numerator":', coalesce(r.numerator::text, 'null'), ',"denominator":', coalesce(r.denominator::text, 'null'),
       ',"coverage":', coverage_json(r.expected, r.reported, r.not_applicable), ',"own_value":', coalesce(r.own_value::text, 'null'),
-      ',"baseline":', coalesce(r.baseline::text, 'null'), ',"target":', coalesce(a.json, 'null'),
-      ',"achievement":', coalesce(r.achievement::text, 'null'), ',"required":', coalesce(r.required::text, 'null'),
-      ',"pace":', coalesce(r.pace::text, 'null'), ',"status":"', r.status, '","periods":', u.json, '}'), ',' ORDER BY d.code COLLATE "C")
-  FROM row r JOIN definition d ON d.id = r.indicator_id LEFT JOIN aim a ON a.id = r.target_id LEFT JOIN used u ON u.periods = r.periods
-  WHERE r.key = unit_key OR r.expected > 0 OR r.reported + r.not_applicable > 0
-  GROUP BY r.key;
+      ',"baseline":', coalesce(r.baseline::text, 'null'), coalesce(a.json, ',"target":null,"achievement":'),
+      coalesce(r.achievement::text, 'null'), ',"required":', coalesce(r.required::text, 'null'),
+      ',"pace":', coalesce(r.pace::text, 'null'), ',"status":"', r.status, d.tail) AS item
+    FROM progress_rows(unit_key, p, indicators, children) r JOIN definition d ON d.id = r.indicator_id LEFT JOIN aim a ON a.id = r.target_id
+    WHERE r.key = unit_key OR r.expected > 0 OR r.reported + r.not_applicable > 0
+    ORDER BY r.key, d.code COLLATE "C" OFFSET 0) x
+  GROUP BY x.key;
 END $$;
 -- An indicator reported less often than the period asked for has no figure for it.
 CREATE FUNCTION progress_without(indicators uuid[], p period) RETURNS text LANGUAGE plpgsql STABLE AS $$
