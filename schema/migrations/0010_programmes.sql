@@ -95,6 +95,14 @@ BEGIN
 END $$;
 CREATE TRIGGER programme_place BEFORE INSERT ON programme FOR EACH ROW EXECUTE FUNCTION programme_place();
 
+-- A pillar lies where its programme does.
+CREATE FUNCTION programme_pillar_place() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  SELECT p.scope_key INTO STRICT new.scope_key FROM programme p WHERE p.id = new.programme_id;
+  RETURN new;
+END $$;
+CREATE TRIGGER programme_pillar_place BEFORE INSERT ON programme_pillar FOR EACH ROW EXECUTE FUNCTION programme_pillar_place();
+
 -- The visible programme a reference names, or NULL; codes are looked up as those of organizations are.
 CREATE FUNCTION programme_id(ref text) RETURNS uuid LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE ids uuid[];

@@ -108,16 +108,23 @@ DO $do$ BEGIN
   PERFORM protect('rollup', 'programme_id');
   PERFORM protect('rollup_delta', 'programme_id');
 END $do$;
--- Which of the units below the seat may be entered for is settled by the assignment; the policies know the areas.
+-- Which of the units below the seat may be entered for is settled by the assignment; the policies know the areas, and that a
+-- caller writes as itself.
 CREATE FUNCTION may_enter(programme uuid, key text) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
   RETURN limited_write_programmes() IS NOT NULL
     AND in_limited(programme, key, limited_write_programmes(), limited_write_scopes());
 END $$;
 CREATE POLICY service_insert ON value FOR INSERT TO tiendo_service WITH CHECK ((SELECT me_permission()) = 'values:write'
-  AND (scope_key <@ (SELECT write_scope()) OR scope_key <@ (SELECT behalf_scope()) OR may_enter(programme_id, scope_key)));
+  AND (scope_key <@ (SELECT write_scope()) OR scope_key <@ (SELECT behalf_scope()) OR may_enter(programme_id, scope_key))
+  AND grant_id = (SELECT me_grant()) AND session_id = (SELECT me_session())
+  AND account_id IS NOT DISTINCT FROM (SELECT me_account()) AND client_id IS NOT DISTINCT FROM (SELECT me_client())
+  AND seat_id = (SELECT me_seat()) AND on_behalf = (organization_id <> (SELECT me_seat())));
 CREATE POLICY service_update ON value FOR UPDATE TO tiendo_service USING ((SELECT me_permission()) = 'values:write'
-  AND (scope_key <@ (SELECT write_scope()) OR scope_key <@ (SELECT behalf_scope()) OR may_enter(programme_id, scope_key)));
+  AND (scope_key <@ (SELECT write_scope()) OR scope_key <@ (SELECT behalf_scope()) OR may_enter(programme_id, scope_key)))
+  WITH CHECK (grant_id = (SELECT me_grant()) AND session_id = (SELECT me_session())
+  AND account_id IS NOT DISTINCT FROM (SELECT me_account()) AND client_id IS NOT DISTINCT FROM (SELECT me_client())
+  AND seat_id = (SELECT me_seat()) AND on_behalf = (organization_id <> (SELECT me_seat())));
 CREATE POLICY service_delete ON value FOR DELETE TO tiendo_service USING ((SELECT me_permission()) = 'values:write'
   AND (scope_key <@ (SELECT write_scope()) OR scope_key <@ (SELECT behalf_scope()) OR may_enter(programme_id, scope_key)));
 GRANT SELECT, INSERT, DELETE ON value TO tiendo_service;
@@ -128,6 +135,16 @@ GRANT SELECT ON value_revision, rollup, rollup_delta TO tiendo_service;
 -- ---- what every write of values leaves behind --------------------------------------------------------------
 CREATE FUNCTION value_inserted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
+  -- What a value carries of what it names is what that says of itself: the policies of all that follows go by it.
+  IF EXISTS (SELECT FROM made m
+      LEFT JOIN indicator i ON i.id = m.indicator_id AND i.programme_id = m.programme_id AND i.code = m.indicator_code
+      LEFT JOIN organization o ON o.id = m.organization_id AND o.scope_key = m.scope_key AND o.code = m.organization_code
+      LEFT JOIN period p ON p.id = m.period_id AND p.code = m.period_code
+      WHERE i.id IS NULL OR o.id IS NULL OR p.id IS NULL)
+      OR EXISTS (SELECT FROM (SELECT DISTINCT seat_id, entered_by FROM made) m
+        WHERE NOT EXISTS (SELECT FROM organization s WHERE s.id = m.seat_id AND s.code = m.entered_by)) THEN
+    RAISE EXCEPTION 'a value is not what it says' USING ERRCODE = 'insufficient_privilege';
+  END IF;
   INSERT INTO value_revision
   SELECT id, version, updated_at, indicator_id, period_id, programme_id, scope_key, category, organization_code, period_code, state, done, done_on, numerator, denominator, number, note,
     evidence_url, source, reason, on_behalf, entered_by, seat_id, account_id, client_id, grant_id, session_id
@@ -151,6 +168,10 @@ CREATE TRIGGER value_inserted AFTER INSERT ON value REFERENCING NEW TABLE AS mad
 CREATE FUNCTION value_updated() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   IF current_setting('tiendo.recount', true) IS DISTINCT FROM 'on' THEN
+    IF EXISTS (SELECT FROM (SELECT DISTINCT seat_id, entered_by FROM now_is) m
+        WHERE NOT EXISTS (SELECT FROM organization s WHERE s.id = m.seat_id AND s.code = m.entered_by)) THEN
+      RAISE EXCEPTION 'a value is not what it says' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     INSERT INTO value_revision
     SELECT id, version, updated_at, indicator_id, period_id, programme_id, scope_key, category, organization_code, period_code, state, done,
       done_on, numerator, denominator, number, note, evidence_url, source, reason, on_behalf, entered_by, seat_id, account_id, client_id,

@@ -2,9 +2,11 @@
 -- 428 and 412 for what it replaces. The statement that writes makes the check.
 SET search_path = tiendo, public;
 
--- 100 · numerator / denominator, to four decimals; none where there was nothing to count.
+-- 100 · numerator / denominator, to four decimals and 15 significant digits; none where there was nothing to count.
 CREATE FUNCTION percent(numerator numeric, denominator numeric) RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE
-  AS $$ SELECT CASE WHEN denominator <> 0 THEN trim_scale(round(100 * numerator / denominator, 4)) END $$;
+  AS $$ SELECT CASE WHEN denominator = 0 THEN NULL
+    WHEN numerator < 1e9 * denominator THEN trim_scale(round(100 * numerator / denominator, 4))
+    ELSE trim_scale(round(100 * numerator / denominator, 15 - length(trunc(100 * numerator / denominator)::text))) END $$;
 
 CREATE FUNCTION value_json(v value) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN

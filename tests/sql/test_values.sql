@@ -129,3 +129,25 @@ SELECT test('ended: nor beneath a total', test_try($$SELECT test_put('DN-02', 'D
 SELECT test('ended: nor by import', test_counts(test_import('[{"indicator":"DN-02","organization":"DN-W1-CB31","period":"2026-Q2","numerator":"1","denominator":"2"},
   {"indicator":"DN-02","organization":"DN-W1-CB31","period":"2026-Q1","numerator":"1","denominator":"2"}]', 'partial')), '200 1 0 0 0 1 1#/organization:not_assigned');
 ROLLBACK;
+
+-- A caller that writes the tables itself writes as itself, and what is so.
+BEGIN;
+SELECT test_enter('DN-W1', 'reporter', 'values:write') \g /dev/null
+SELECT test_put('DN-06B', 'DN-W1-CB01', '2026-Q2', '{"numerator":1,"denominator":2}') \g /dev/null
+CREATE FUNCTION pg_temp.insert_as(changed jsonb) RETURNS text LANGUAGE sql AS $$
+  SELECT split_part(test_try(format('INSERT INTO value SELECT (jsonb_populate_record(v, %L)).* FROM value v WHERE v.organization_code = ''DN-W1-CB01''',
+    jsonb_build_object('id', test_id(), 'version', 1, 'period_id', p.id, 'period_code', p.code) || changed)), ' ', 1) FROM period p WHERE p.code = '2026-Q1' $$;
+SELECT test('direct: ' || what, pg_temp.insert_as(changed), '42501') FROM (VALUES ('another''s grant', jsonb_build_object('grant_id', test_id())),
+  ('another''s account', jsonb_build_object('account_id', test_id())), ('another seat', jsonb_build_object('seat_id', test_id())),
+  ('another''s name', '{"entered_by":"DN-TU"}'), ('not on behalf', '{"on_behalf":false}'), ('another unit', jsonb_build_object('organization_id', test_id())),
+  ('another unit''s code', '{"organization_code":"DN-TU"}'), ('another programme', jsonb_build_object('programme_id', test_id()))) x(what, changed);
+SELECT test('direct: nothing changed', pg_temp.insert_as('{}'), 'ok');
+SELECT test('direct: another''s name, afterwards', split_part(test_try($$UPDATE value SET entered_by = 'DN-TU'$$), ' ', 1), '42501');
+SELECT test('direct: another''s session, afterwards', split_part(test_try($$UPDATE value SET session_id = test_id()$$), ' ', 1), '42501');
+SELECT test('percent: 15 digits', string_agg(percent(n, d)::text, ' '), '3333333333333330 33.3333 0 33333333333.3333 100000000000')
+FROM (VALUES (1e14, 3), (1, 3), (0, 3), (1e9, 3), (1e9, 1)) x(n, d);
+ROLLBACK;
+BEGIN;
+SELECT test_enter('DN-W1', 'manager', 'programmes:write') \g /dev/null
+SELECT test('direct: a pillar of another''s programme', split_part(test_try(format($$INSERT INTO programme_pillar SELECT %L, %L, 'x', 'x', 9$$, (SELECT id FROM programme), me_seat_key())), ' ', 1), '42501');
+ROLLBACK;
