@@ -288,8 +288,8 @@ BEGIN
     PERFORM journal('create', 'account', a.id, a.version, a.scope_key, NULL, account_image(a));
     made := array_append(made, 'account');
   END IF;
-  IF NOT EXISTS (SELECT FROM access_grant g WHERE g.account_id = a.id AND g.organization_id = unit.id
-      AND g.role = 'administrator' AND grant_holds(g)) THEN
+  IF NOT EXISTS (SELECT FROM access_grant x WHERE x.account_id = a.id AND x.organization_id = unit.id
+      AND x.role = 'administrator' AND grant_holds(x)) THEN
     IF NOT 'account' = ANY (made) THEN
       RAISE EXCEPTION 'the account % exists and is no administrator of %', a.username, unit.code;
     END IF;
