@@ -69,6 +69,11 @@ int body_negotiate(struct exchange *x, struct str raw)
     return 0;
 }
 
+static bool is_gzip(struct str raw)
+{
+    return raw.n > 2 && memcmp(raw.p, "\x1f\x8b", 2) == 0;
+}
+
 static int inflate_body(struct exchange *x, struct str raw, struct buf *inflated)
 {
     int r;
@@ -132,6 +137,10 @@ int body_read(struct exchange *x, struct str raw, struct buf *inflated, int *ret
     if (negotiate_encoding(exchange_header(x, "Content-Encoding")) == ENCODING_GZIP &&
         inflate_body(x, raw, inflated) != 0)
         return 1;
+    if (body_is_rows(x->op) && is_gzip(x->body)) {
+        fail_at(x, P_BAD_ENCODING, AT_HEADER, "Content-Encoding", FAULT_REQUIRED, NULL);
+        return 1;
+    }
     if (body_is_rows(x->op))
         return 0;
     /* The text goes on to the database as a parameter, so it needs its NUL. */

@@ -176,7 +176,11 @@ static int listen_on(const struct bridge_options *options, uint16_t *ret_port)
 {
     struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_socktype = SOCK_STREAM };
     struct addrinfo *ai = NULL;
-    struct sockaddr_storage bound = { 0 };
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } bound = { .v6 = { 0 } };
     socklen_t n = sizeof(bound);
     char port[8];
     int fd, one = 1, r = 0;
@@ -190,15 +194,14 @@ static int listen_on(const struct bridge_options *options, uint16_t *ret_port)
         return -errno;
     }
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 || bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 ||
-        listen(fd, 1024) < 0 || getsockname(fd, (struct sockaddr *)&bound, &n) < 0)
+        listen(fd, 1024) < 0 || getsockname(fd, &bound.any, &n) < 0)
         r = -errno;
     freeaddrinfo(ai);
     if (r < 0) {
         close(fd);
         return r;
     }
-    *ret_port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                                  : ((struct sockaddr_in *)&bound)->sin_port);
+    *ret_port = ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
     return fd;
 }
 

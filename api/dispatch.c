@@ -169,7 +169,7 @@ static int check_tags(struct turn *t, uint16_t at)
 {
     if (at == NO_PARAMETER || t->x.params[at] == NULL || etag_valid(t->x.params[at]))
         return 0;
-    fault_add(&t->x.faults, AT_HEADER, t->x.op->parameters[at].name, FAULT_FORMAT, "* | entity-tag");
+    fault_add(&t->x.faults, AT_HEADER, t->x.op->parameters[at].name, FAULT_FORMAT, "ETag: \"3\" | *");
     return -EINVAL;
 }
 
@@ -201,7 +201,10 @@ static int check_parameters(struct turn *t, int *ret_problem)
         *ret_problem = (int)faults_problem(&t->x.faults);
     before = t->x.faults.total;
     if (check_headers(t, headers) < 0 && before == 0)
-        *ret_problem = P_BAD_HEADER;
+        *ret_problem = op->idempotency_key != NO_PARAMETER && op->parameters[op->idempotency_key].required &&
+                exchange_header(&t->x, "Idempotency-Key") == NULL
+            ? P_IDEMPOTENCY_KEY_REQUIRED
+            : P_BAD_HEADER;
     return 0;
 }
 

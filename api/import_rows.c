@@ -12,6 +12,7 @@
 
 #define ROW_ARENA  (4u << 20)
 #define ROW_FAULTS 20
+#define ROW_TEXT   (64U << 10) /* of JSON; many times the longest row that is any use */
 
 /* In the order of import_copy; a row may name other members of the contract's schema, which only inform. */
 static const char *const columns[] = {
@@ -209,6 +210,10 @@ static int add_json_row(struct reader *rd, struct str raw, size_t line)
     if (rd->rows >= rd->options->max_rows)
         return too_many(rd);
     begin_row(rd, &row, rd->rows + 1, line);
+    if (raw.n > ROW_TEXT) {
+        fault_add_text(&rd->faults, AT_POINTER, "#", "too_long", "The row is longer than 64 KiB.");
+        return finish_row(rd, &row);
+    }
     r = json_read(rd->arena, raw.p, raw.n, &document, &rd->faults);
     if (r == -ENOMEM)
         return r;
@@ -368,14 +373,25 @@ static struct csv_column *csv_header(struct reader *rd, const struct csv_reader 
     return known;
 }
 
+/* Spreadsheets leave rows behind in which nothing stands. */
+static bool is_blank(const struct csv_row *record)
+{
+    for (size_t i = 0; i < record->n; i++)
+        if (record->field[i].n > 0)
+            return false;
+    return record->fault.code == NULL;
+}
+
 static int add_csv_row(struct reader *rd, const struct csv_row *record, const struct csv_column *header, size_t n)
 {
     const struct schema *schema = rd->options->row;
     struct import_row row;
 
+    if (is_blank(record))
+        return 0;
     if (rd->rows >= rd->options->max_rows)
         return too_many(rd);
-    begin_row(rd, &row, rd->rows + 1, record->line);
+    begin_row(rd, &row, record->row, record->line);
     if (record->fault.code != NULL) {
         fault_add_text(&rd->faults, AT_POINTER, "#", record->fault.code, record->fault.detail);
         return finish_row(rd, &row);

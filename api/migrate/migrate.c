@@ -27,14 +27,13 @@ static const struct db_setting settings[] = {
 };
 
 /* Who owns everything, and the record of what was applied. */
-static const char prepare_sql[] =
-    "SET ROLE tiendo_owner;"
-    "CREATE SCHEMA IF NOT EXISTS tiendo_migration;"
-    "CREATE TABLE IF NOT EXISTS tiendo_migration.migration ("
-    " version int PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL,"
-    " applied_at timestamptz NOT NULL DEFAULT clock_timestamp());"
-    "GRANT USAGE ON SCHEMA tiendo_migration TO tiendo_service;"
-    "GRANT SELECT ON tiendo_migration.migration TO tiendo_service";
+static const char prepare_sql[] = "SET ROLE tiendo_owner;"
+                                  "CREATE SCHEMA IF NOT EXISTS tiendo_migration;"
+                                  "CREATE TABLE IF NOT EXISTS tiendo_migration.migration ("
+                                  " version int PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL,"
+                                  " applied_at timestamptz NOT NULL DEFAULT clock_timestamp());"
+                                  "GRANT USAGE ON SCHEMA tiendo_migration TO tiendo_service;"
+                                  "GRANT SELECT ON tiendo_migration.migration TO tiendo_service";
 
 /* ---- comparing ---- */
 
@@ -197,8 +196,12 @@ static int read_applied(struct db_conn *conn, const struct migration *table, siz
 
 int migrate_run_table(const char *conninfo, const struct migration *table, size_t n, FILE *out)
 {
-    const struct db_pool_options options = { .name = "tiendo-migrate", .conninfo = conninfo, .size = 1,
-        .settings = settings, .n_settings = ARRAY_SIZE(settings), .wait_ms = STATEMENT_WAIT_MS,
+    const struct db_pool_options options = { .name = "tiendo-migrate",
+        .conninfo = conninfo,
+        .size = 1,
+        .settings = settings,
+        .n_settings = ARRAY_SIZE(settings),
+        .wait_ms = STATEMENT_WAIT_MS,
         .target_session_attrs = "read-write" };
     _cleanup_(db_pool_givep) struct db_conn *conn = NULL;
     char error[512];
@@ -225,8 +228,8 @@ int migrate_run_table(const char *conninfo, const struct migration *table, size_
         if (r < 0)
             return r;
     }
-    (void)fprintf(out, "migrate: %zu applied, the database is at %04d_%s\n", pending, table[n - 1].version,
-        table[n - 1].name);
+    (void)fprintf(
+        out, "migrate: %zu applied, the database is at %04d_%s\n", pending, table[n - 1].version, table[n - 1].name);
     return 0;
 }
 

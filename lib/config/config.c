@@ -61,7 +61,7 @@ const struct config_setting config_settings[] = {
         "Largest body of a request, imports excepted.", false, NULL },
     { "max_import_bytes", CONFIG_BYTES, AT(max_import_bytes), "64M", KI, 4 * GI,
         "Largest body of an import, as it is sent.", false, NULL },
-    { "max_inflated_bytes", CONFIG_BYTES, AT(max_inflated_bytes), "256M", KI, 16 * GI,
+    { "max_inflated_bytes", CONFIG_BYTES, AT(max_inflated_bytes), "64M", KI, 16 * GI,
         "Largest body of an import after gzip is undone.", false, NULL },
     { "max_import_rows", CONFIG_INT, AT(max_import_rows), "100000", 1, 10000000,
         "Most rows of one import.", false, NULL },

@@ -370,6 +370,7 @@ int db_pool_call(struct db_pool *pool, unsigned wait_ms, const struct db_stateme
         results_free(results, n);
         return r;
     }
-    memcpy(ret_results, results, n * sizeof(*results));
+    for (size_t i = 0; i < n; i++)
+        ret_results[i] = results[i];
     return 0;
 }

@@ -84,7 +84,7 @@ static int hand_out(PGresult *result, struct db_result **ret_result)
 
 int db_exec(struct db_conn *conn, const char *sql, struct db_result **ret_result)
 {
-    PGresult *result;
+    PGresult *result = NULL;
     int r;
 
     r = run(conn, sql, &result);
@@ -100,7 +100,7 @@ int db_exec(struct db_conn *conn, const char *sql, struct db_result **ret_result
 
 int db_copy_begin(struct db_conn *conn, const char *sql, struct db_result **ret_error)
 {
-    PGresult *result;
+    PGresult *result = NULL;
     int r;
 
     r = run(conn, sql, &result);
@@ -143,7 +143,7 @@ int db_copy_put(struct db_conn *conn, const char *p, size_t n)
 
 int db_copy_end(struct db_conn *conn, const char *abort_reason, int64_t *ret_rows, struct db_result **ret_error)
 {
-    PGresult *result;
+    PGresult *result = NULL;
     int r;
 
     if (conn->broken || !conn->copying)

@@ -109,8 +109,8 @@ struct db_conn *db_pool_give(struct db_conn *conn);
 
 /* One connection outside any pool, for migrations and other single work. size and name are as in a pool.
  * Fills error (may be NULL) with the reason of a failure. */
-MUST_CHECK int db_open(const struct db_pool_options *options, char *error, size_t error_size,
-    struct db_conn **ret_conn);
+MUST_CHECK int db_open(
+    const struct db_pool_options *options, char *error, size_t error_size, struct db_conn **ret_conn);
 
 /* ---- pipelines ---- */
 
@@ -176,8 +176,8 @@ MUST_CHECK int db_exec(struct db_conn *conn, const char *sql, struct db_result *
 MUST_CHECK int db_copy_begin(struct db_conn *conn, const char *sql, struct db_result **ret_error);
 MUST_CHECK int db_copy_put(struct db_conn *conn, const char *p, size_t n);
 /* Ends it; with abort_reason the server is told to fail the COPY. ret_rows may be NULL. */
-MUST_CHECK int db_copy_end(struct db_conn *conn, const char *abort_reason, int64_t *ret_rows,
-    struct db_result **ret_error);
+MUST_CHECK int db_copy_end(
+    struct db_conn *conn, const char *abort_reason, int64_t *ret_rows, struct db_result **ret_error);
 
 /* ---- results ---- */
 

@@ -66,15 +66,15 @@ struct db_conn {
     unsigned wait_ms; /* this lease's */
     size_t bytes;     /* queued in this lease */
     bool pipelined;
-    bool streaming;   /* the query being read is in single-row mode */
+    bool streaming; /* the query being read is in single-row mode */
     bool copying;
-    bool touched;     /* something of this lease may have reached the server */
-    bool answered;    /* a result was read in this lease */
-    bool undone;      /* the server ended the session before it answered anything of this lease */
+    bool touched;  /* something of this lease may have reached the server */
+    bool answered; /* a result was read in this lease */
+    bool undone;   /* the server ended the session before it answered anything of this lease */
     bool broken;
-    bool lost;        /* broken from outside */
-    bool retire;      /* replace it when it is given back */
-    bool shared;      /* read by calls: nothing here may wait */
+    bool lost;   /* broken from outside */
+    bool retire; /* replace it when it is given back */
+    bool shared; /* read by calls: nothing here may wait */
 };
 
 /* A thread in db_pool_take. Its state is a futex. */
@@ -128,8 +128,8 @@ struct db_pool {
 };
 
 /* connect.c */
-MUST_CHECK int conn_new(const struct db_pool_options *options, char *error, size_t error_size,
-    struct db_conn **ret_conn);
+MUST_CHECK int conn_new(
+    const struct db_pool_options *options, char *error, size_t error_size, struct db_conn **ret_conn);
 /* Cancels what still runs, and closes. */
 void conn_close(struct db_conn *conn);
 /* Clean: nothing running, queued or unread, no transaction open. */

@@ -133,8 +133,12 @@ int shape_prepare(struct db_conn *conn, const char *sql, int n_params, char name
         return r;
     if (slot->state == SHAPE_READY)
         stale_add(conn, slot->number);
-    *slot = (struct shape){ .hash = { hash[0], hash[1] }, .n_params = n_params, .state = SHAPE_PENDING,
-        .number = ++conn->shapes.last_number, .sync = conn->syncs, .used = ++conn->shapes.tick };
+    *slot = (struct shape){ .hash = { hash[0], hash[1] },
+        .n_params = n_params,
+        .state = SHAPE_PENDING,
+        .number = ++conn->shapes.last_number,
+        .sync = conn->syncs,
+        .used = ++conn->shapes.tick };
     shape_name(slot->number, name);
     if (!PQsendPrepare(conn->pg, name, sql, 0, NULL))
         return conn_lost(conn);

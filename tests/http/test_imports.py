@@ -289,3 +289,14 @@ def test_refusals_and_replays_keep_the_connections(world, cluster, ward, code):
         assert send(ward, [row(code, "NO-SUCH", "2026-Q1", number=1)]).status == 422
     time.sleep(0.3)
     assert backends(cluster) == before, "none was closed and opened anew"
+
+
+def test_blank_rows_long_rows_and_unnamed_gzip(ward, code):
+    text = f"indicator;organization;period;number\r\n{code};AA-W1-C1;2026-Q1;1\r\n;;;\r\n{code};NO-SUCH;2026-Q1;1\r\n;;;\r\n"
+    answer = send(ward, text, "text/csv", delimiter=";", mode="partial")
+    assert counts(answer) == (1, 0, 0, 0, 1) and [(e["row"], e["line"]) for e in answer.json()["errors"]] == [(3, 4)], answer
+    rows = json.dumps([row(code, "AA-W1-C2", "2026-Q1", number=2)])[:-1] + ',{"note":"' + "\\u0061" * 1_000_000 + '"}]'
+    answer = send(ward, gzip.compress(rows.encode()), headers=[("Content-Encoding", "gzip")], mode="partial")
+    assert counts(answer) == (1, 0, 0, 0, 1) and answer.json()["errors"][0]["code"] == "too_long", answer
+    answer = send(ward, gzip.compress(text.encode()), "text/csv", mode="partial")
+    assert answer.status == 400 and answer.faults() == {("Content-Encoding", "required")}, answer

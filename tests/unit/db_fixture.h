@@ -33,8 +33,13 @@ static const struct db_setting fixture_settings[] = {
 
 static inline struct db_pool_options fixture_options(unsigned size)
 {
-    return (struct db_pool_options){ .name = "test", .conninfo = "", .size = size, .queries = fixture_queries,
-        .n_queries = Q_LAST, .settings = fixture_settings, .n_settings = ARRAY_SIZE(fixture_settings) };
+    return (struct db_pool_options){ .name = "test",
+        .conninfo = "",
+        .size = size,
+        .queries = fixture_queries,
+        .n_queries = Q_LAST,
+        .settings = fixture_settings,
+        .n_settings = ARRAY_SIZE(fixture_settings) };
 }
 
 /* A connection outside pools. */
@@ -94,8 +99,8 @@ static inline struct db_result *fixture_next(struct db_conn *conn, enum db_kind 
 
     ck_assert_int_eq(db_next(conn, &result), 1);
     db_error(result, &e);
-    ck_assert_msg(db_kind(result) == kind, "kind %d, not %d: %s %s", (int)db_kind(result), (int)kind, e.sqlstate,
-        e.message);
+    ck_assert_msg(
+        db_kind(result) == kind, "kind %d, not %d: %s %s", (int)db_kind(result), (int)kind, e.sqlstate, e.message);
     return result;
 }
 

@@ -210,8 +210,9 @@ START_TEST(a_composed_statement_is_prepared_once)
         ck_assert_int_eq(db_drain(conn, NULL), 0);
     }
     ck_assert_int_eq(fixture_number(conn, PREPARED), 2);
-    ck_assert_int_eq(fixture_number(conn, "SELECT sum(generic_plans + custom_plans) FROM pg_prepared_statements"
-                                          " WHERE name LIKE 'shape%'"),
+    ck_assert_int_eq(fixture_number(conn,
+                         "SELECT sum(generic_plans + custom_plans) FROM pg_prepared_statements"
+                         " WHERE name LIKE 'shape%'"),
         9);
 }
 END_TEST
@@ -364,8 +365,7 @@ START_TEST(a_query_past_its_deadline_is_cancelled)
     conn = db_pool_give(conn);
     for (int i = 0; i < 50 && running != 0; i++) {
         (void)usleep(20000);
-        running = fixture_number(other,
-            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'");
+        running = fixture_number(other, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'");
     }
     ck_assert_int_eq(running, 0);
     (void)db_pool_give(other);
@@ -397,8 +397,8 @@ START_TEST(the_end_of_a_session_before_its_first_answer_is_retryable)
     struct db_result *result = NULL;
     char sql[64];
 
-    (void)snprintf(sql, sizeof(sql), "SELECT pg_terminate_backend(%ld)",
-        fixture_number(conn, "SELECT pg_backend_pid()"));
+    (void)snprintf(
+        sql, sizeof(sql), "SELECT pg_terminate_backend(%ld)", fixture_number(conn, "SELECT pg_backend_pid()"));
     ck_assert_int_eq(db_send(conn, Q_SLEEP, VALUES("30")), 0);
     ck_assert_int_eq(db_sync(conn), 0);
     fixture_run(sql);

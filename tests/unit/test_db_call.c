@@ -38,8 +38,8 @@ static int call_one(const struct db_statement *statement, struct db_result **ret
     return db_pool_call(pool, 5000, statement, 1, ret_result);
 }
 
-#define ECHO(a, b)      ((struct db_statement){ .query = Q_ECHO, .values = VALUES(a, b) })
-#define SQL(text, ...)  ((struct db_statement){ .sql = (text), .n_params = 1, .values = VALUES(__VA_ARGS__) })
+#define ECHO(a, b)     ((struct db_statement){ .query = Q_ECHO, .values = VALUES(a, b) })
+#define SQL(text, ...) ((struct db_statement){ .sql = (text), .n_params = 1, .values = VALUES(__VA_ARGS__) })
 
 START_TEST(a_call_hands_out_a_result_for_each_statement)
 {
@@ -116,8 +116,8 @@ static int call_mixed(int number, int i)
         r = -EPROTO;
     if (fails && (!db_is_error(results[1], "22P02") || db_kind(results[2]) != DB_ABORTED))
         r = -EPROTO;
-    if (!fails && (strncmp(db_value(results[1], 0, 0), mine, strlen(mine)) != 0 ||
-                      strcmp(db_value(results[2], 0, 1), mine) != 0))
+    if (!fails &&
+        (strncmp(db_value(results[1], 0, 0), mine, strlen(mine)) != 0 || strcmp(db_value(results[2], 0, 1), mine) != 0))
         r = -EPROTO;
     for (int k = 0; k < 3; k++)
         (void)db_result_free(results[k]);

@@ -59,8 +59,9 @@ START_TEST(a_lease_is_a_working_session_with_the_settings_made)
 
     open_pool(1);
     conn = take();
-    ck_assert_int_eq(fixture_number(conn, "SELECT 1 WHERE current_setting('plan_cache_mode') = 'force_generic_plan'"
-                                          " AND current_setting('application_name') = 'test'"),
+    ck_assert_int_eq(fixture_number(conn,
+                         "SELECT 1 WHERE current_setting('plan_cache_mode') = 'force_generic_plan'"
+                         " AND current_setting('application_name') = 'test'"),
         1);
     ck_assert_int_eq(db_send(conn, Q_PID, NULL), 0);
     ck_assert_int_eq(db_sync(conn), 0);
@@ -251,8 +252,9 @@ START_TEST(an_unclean_connection_is_replaced)
     conn = take();
     for (int i = 0; i < 500 && sleeping != 0; i++) {
         (void)usleep(10000);
-        sleeping = fixture_number(conn, "SELECT count(*) FROM pg_stat_activity WHERE state = 'active'"
-                                        " AND query LIKE 'SELECT pg_sleep%'");
+        sleeping = fixture_number(conn,
+            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active'"
+            " AND query LIKE 'SELECT pg_sleep%'");
     }
     ck_assert_int_eq(sleeping, 0);
     (void)db_pool_give(conn);

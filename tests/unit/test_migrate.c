@@ -9,8 +9,9 @@
 static const struct migration three[] = {
     { 1, "one", "a1", "CREATE SCHEMA app; CREATE TABLE app.t (id int); SET search_path = app;" },
     { 2, "two", "b2", "INSERT INTO app.t VALUES (1);\nINSERT INTO app.t VALUES (2); -- no newline at the end" },
-    { 5, "three", "c3", "DO $$ BEGIN IF current_user <> 'tiendo_owner' OR current_schema() <> 'public' THEN"
-                        " RAISE EXCEPTION 'wrong session'; END IF; END $$; INSERT INTO app.t VALUES (3)" },
+    { 5, "three", "c3",
+        "DO $$ BEGIN IF current_user <> 'tiendo_owner' OR current_schema() <> 'public' THEN"
+        " RAISE EXCEPTION 'wrong session'; END IF; END $$; INSERT INTO app.t VALUES (3)" },
 };
 static char *told;
 static size_t told_size;

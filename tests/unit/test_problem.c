@@ -60,7 +60,8 @@ START_TEST(renders_in_both_languages)
     p = (struct problem){ .code = P_NOT_FOUND, .language = LANGUAGE_VI };
     ck_assert_int_eq(problem_render(&b, &p), 0);
     ck_assert_str_eq(buf_cstr(&b),
-        "{\"type\":\"/problems/not_found\",\"title\":\"Không tìm thấy\",\"status\":404,\"code\":\"not_found\",\"errors\":[]}");
+        "{\"type\":\"/problems/not_found\",\"title\":\"Không tìm "
+        "thấy\",\"status\":404,\"code\":\"not_found\",\"errors\":[]}");
 }
 END_TEST
 
