@@ -269,7 +269,7 @@ DECLARE
   made text[] := '{}';
   unit organization;
   a account;
-  g access_grant;
+  made_grant access_grant;
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended('tiendo.bootstrap', 0));
   SELECT * INTO unit FROM organization o WHERE o.parent_id IS NULL AND o.code = p ->> 'code';
@@ -294,8 +294,9 @@ BEGIN
       RAISE EXCEPTION 'the account % exists and is no administrator of %', a.username, unit.code;
     END IF;
     INSERT INTO access_grant (id, account_id, organization_id, role, valid_from)
-    VALUES (grant_row, a.id, unit.id, 'administrator', today()) RETURNING * INTO g;
-    PERFORM journal('create', 'grant', g.id, g.version, g.scope_key, NULL, grant_json(g));
+    VALUES (grant_row, a.id, unit.id, 'administrator', today()) RETURNING * INTO made_grant;
+    PERFORM journal('create', 'grant', made_grant.id, made_grant.version, made_grant.scope_key, NULL,
+      grant_json(made_grant));
     made := array_append(made, 'grant');
   END IF;
   RETURN made;
