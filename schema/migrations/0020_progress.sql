@@ -267,9 +267,9 @@ BEGIN
   RETURN QUERY
   WITH definition AS MATERIALIZED (
     SELECT i.id, i.code, concat('{"indicator":', indicator_brief(i), ',"aggregation":"', i.aggregation, '","value":') AS head,
-      concat('","periods":', (SELECT coalesce(json_agg(q.code ORDER BY q.starts_on), '[]') FROM period q
-        WHERE q.id = ANY (progress_periods(i.id, i.frequency, i.time_aggregation, i.programme_id, p, unit_key))), '}') AS tail
-    FROM indicator i WHERE i.id = ANY (indicators)
+      concat('","periods":', (SELECT coalesce(json_agg(q.code ORDER BY q.starts_on), '[]') FROM unnest(u.used) x JOIN period q ON q.id = x), '}') AS tail
+    FROM indicator i, LATERAL (SELECT progress_periods(i.id, i.frequency, i.time_aggregation, i.programme_id, p, unit_key) AS used OFFSET 0) u
+    WHERE i.id = ANY (indicators)
   ), aim AS MATERIALIZED (
     SELECT t.id, concat(',"target":', target_brief(t), ',"achievement":') AS json FROM target t WHERE t.indicator_id = ANY (indicators)
   )
