@@ -72,6 +72,12 @@ def test_an_import_journals_each_value_and_keeps_every_revision(world, cluster):
     assert [(v, int(n)) for v, n in revisions] == [(1, 2), (2, 3)]
 
 
+def test_what_bootstrap_makes_is_journaled(cluster):
+    made = cluster.query("SELECT j.resource_type, count(*), count(g.id) FROM journal j LEFT JOIN access_grant g ON g.id = j.resource_id "
+                         "WHERE j.session_id IS NULL AND j.action = 'create' GROUP BY 1 ORDER BY 1")
+    assert made == [("account", 2, 0), ("grant", 2, 2), ("organization", 2, 0)]
+
+
 def test_the_chain_recomputes(world, cluster):
     sealed(cluster)
     rows = cluster.query("SELECT s.position, s.hash, journal_text(j) FROM journal_seal s JOIN journal j ON j.seq = s.seq ORDER BY s.position")
