@@ -92,7 +92,11 @@ int caller_identify(struct exchange *x, struct identity *ret)
         return refuse(x, r);
     needed = token_scope_bits(x->service->verifier, x->op->permission);
     if ((ret->scopes & needed) != needed) {
-        fail(x, P_INSUFFICIENT_SCOPE);
+        fail_detail(x, P_INSUFFICIENT_SCOPE,
+            arena_printf(x->arena,
+                "The permission %s is needed. This token does not carry it: the role of its grant does not give it, or "
+                "the token was asked for with a narrower scope. GET /v1/me tells what it carries.",
+                x->op->permission));
         return 1;
     }
     x->identity = ret;

@@ -179,7 +179,7 @@ NOW = int(BEGINNING) + 60
 
 
 @pytest.mark.parametrize("change", [
-    {"exp": str(NOW + 600)}, {"exp": NOW - 1}, {"exp": None}, {"exp": True}, {"exp": 1e30}, {"exp": -1}, {"exp": [NOW + 600]},
+    {"exp": str(NOW + 600)}, {"exp": int(BEGINNING) - 1}, {"exp": None}, {"exp": True}, {"exp": 1e30}, {"exp": -1}, {"exp": [NOW + 600]},
     {"exp": 2 ** 63}, {"exp": NOW + 0.5 - 3600}, {"aud": "other"}, {"aud": ["other"]}, {"aud": None}, {"aud": 7}, {"aud": "tiendo "},
     {"iss": "https://evil.example"}, {"iss": None}, {"iss": ["http://127.0.0.1"]}, {"iat": "now"}, {"nbf": NOW + 3600}, {"nbf": "x"},
     {"sub": 7}, {"sid": "not-a-uuid"}, {"sid": None}, {"grant": "x"}, {"grant": {}}, {"scope": ["values:read"]}, {"scope": None},
