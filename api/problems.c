@@ -26,7 +26,9 @@ static void add_json(struct buf *b, const struct problem_kind *kind)
     buf_adds(b, ",\"title_vi\":");
     buf_json_cstr(b, kind->title[LANGUAGE_VI]);
     buf_adds(b, ",\"explanation\":");
-    buf_json_cstr(b, kind->explanation);
+    buf_json_cstr(b, kind->explanation[LANGUAGE_EN]);
+    buf_adds(b, ",\"explanation_vi\":");
+    buf_json_cstr(b, kind->explanation[LANGUAGE_VI]);
     buf_addc(b, '}');
 }
 
@@ -38,7 +40,9 @@ static void add_html(struct buf *b, const struct problem_kind *kind)
     buf_adds(b, " · <span lang=\"vi\">");
     add_escaped(b, kind->title[LANGUAGE_VI]);
     buf_adds(b, "</span></p>\n<p>");
-    add_escaped(b, kind->explanation);
+    add_escaped(b, kind->explanation[LANGUAGE_EN]);
+    buf_adds(b, "</p>\n<p lang=\"vi\">");
+    add_escaped(b, kind->explanation[LANGUAGE_VI]);
     buf_adds(b, "</p>\n");
 }
 

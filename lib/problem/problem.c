@@ -8,7 +8,7 @@
 #include "util.h"
 
 const struct problem_kind problem_kinds[N_PROBLEMS] = {
-#define PROBLEM(id, code, status, en, vi, explanation) [P_##id] = { code, status, { en, vi }, explanation },
+#define PROBLEM(id, code, status, en, vi, why_en, why_vi) [P_##id] = { code, status, { en, vi }, { why_en, why_vi } },
 #include "problems.def"
 #undef PROBLEM
 };
@@ -141,7 +141,7 @@ void problem_open(struct buf *b, const struct problem *p)
     buf_addf(b, "{\"type\":\"/problems/%s\",\"title\":", kind->code);
     buf_json_cstr(b, kind->title[p->language]);
     buf_addf(b, ",\"status\":%d", kind->status);
-    add_member(b, "detail", p->detail);
+    add_member(b, "detail", p->detail ? p->detail : kind->explanation[p->language]);
     add_member(b, "instance", p->instance);
     add_member(b, "code", kind->code);
     add_member(b, "trace_id", p->trace_id);

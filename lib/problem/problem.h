@@ -16,7 +16,7 @@ enum language {
 
 /* P_NOT_FOUND, P_CODE_TAKEN, …: one for every row of problems.def */
 enum problem_code {
-#define PROBLEM(id, code, status, en, vi, explanation) P_##id,
+#define PROBLEM(id, code, status, en, vi, why_en, why_vi) P_##id,
 #include "problems.def"
 #undef PROBLEM
     N_PROBLEMS,
@@ -24,10 +24,11 @@ enum problem_code {
 
 /* One row of the table of problems. */
 struct problem_kind {
-    const char *code;        /* "not_found" */
-    int status;              /* 404 */
-    const char *title[2];    /* by language */
-    const char *explanation; /* for the page at /problems/<code> */
+    const char *code;     /* "not_found" */
+    int status;           /* 404 */
+    const char *title[2]; /* by language */
+    const char
+        *explanation[2]; /* by language: for the page at /problems/<code>, and where nothing closer is to be said */
 };
 
 extern const struct problem_kind problem_kinds[N_PROBLEMS];

@@ -135,7 +135,7 @@ class Contract:
     def _check_problem(self, answer, where):
         body = answer.json()
         self.validate({"$ref": "#/components/schemas/ImportProblem"}, body)
-        assert body["status"] == answer.status, where
+        assert body["status"] == answer.status and body["detail"], where
         assert body["type"].endswith("/problems/" + body["code"]), where
         assert body["trace_id"] == answer.header("traceparent").split("-")[1], where
         assert body["instance"] == unquote(answer.target.split("?")[0]) or "%" in answer.target or answer.status in (400, 414, 431), where

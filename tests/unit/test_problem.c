@@ -26,7 +26,8 @@ START_TEST(table_is_whole)
 
         ck_assert_int_eq(problem_find(k->code), i);
         ck_assert(k->status >= 400 && k->status <= 599);
-        ck_assert(strlen(k->title[LANGUAGE_EN]) > 0 && strlen(k->title[LANGUAGE_VI]) > 0 && strlen(k->explanation) > 0);
+        ck_assert(strlen(k->title[LANGUAGE_EN]) > 0 && strlen(k->title[LANGUAGE_VI]) > 0 &&
+            strlen(k->explanation[LANGUAGE_EN]) > 0 && strlen(k->explanation[LANGUAGE_VI]) > 0);
         ck_assert_uint_eq(strspn(k->code, "abcdefghijklmnopqrstuvwxyz0123456789_"), strlen(k->code));
     }
     ck_assert_int_eq(problem_find("no_such"), -ENOENT);
@@ -61,7 +62,8 @@ START_TEST(renders_in_both_languages)
     ck_assert_int_eq(problem_render(&b, &p), 0);
     ck_assert_str_eq(buf_cstr(&b),
         "{\"type\":\"/problems/not_found\",\"title\":\"Không tìm "
-        "thấy\",\"status\":404,\"code\":\"not_found\",\"errors\":[]}");
+        "thấy\",\"status\":404,\"detail\":\"Không có gì ở đây, hoặc không có gì bạn được xem: hai trường hợp được "
+        "trả lời như nhau.\",\"code\":\"not_found\",\"errors\":[]}");
 }
 END_TEST
 
