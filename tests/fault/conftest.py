@@ -32,10 +32,7 @@ def another(world, cluster, directory, clock):
 def running(world, cluster):
     """The cluster is up again after the test, whatever happened in it."""
     yield cluster
-    try:
-        cluster.query("SELECT 1")
-    except Exception:  # noqa: BLE001 - whatever is wrong, it is started
-        cluster.start()
+    cluster.ensure()
     world.service.wait_ready()
 
 

@@ -83,6 +83,20 @@ class Cluster:
                        check=True)
         note_pid(self.postmaster())
 
+    def ensure(self, seconds=90):
+        """Up and taking connections, whatever was done to it: waits out a recovery, starts what is not there."""
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                self.connect().close()
+                return
+            except psycopg2.OperationalError:
+                if time.monotonic() > until:
+                    raise
+            if self._run(BIN / "pg_ctl", "-D", self.data, "status", check=False).returncode != 0:
+                self.start()
+            time.sleep(0.2)
+
     def postmaster(self):
         return int((self.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
 
