@@ -100,9 +100,9 @@ CREATE FUNCTION scope_hi() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
 -- True when [scope_lo, scope_hi) is all of area and of scope, so that the exact test can be left out.
 CREATE FUNCTION one_range() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE
   AS $$ SELECT nullif(current_setting('tiendo.one', true), '')::boolean $$;
--- Whether a row of this programme and unit lies in one of the pairs (programme, area).
+-- Whether a row of this programme and unit lies in one of the pairs (programme, area); strict, so that without any it is not called.
 CREATE FUNCTION in_limited(programme uuid, key text, programmes uuid[], scopes text[]) RETURNS boolean
-  LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+  LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE i int := array_position(programmes, programme);
 BEGIN
   RETURN i IS NOT NULL AND key <@ scopes[i]::tiendo.keymultirange;
@@ -117,8 +117,8 @@ DECLARE
   exact text := format('((SELECT tiendo.one_range()) OR scope_key <@ (SELECT tiendo.%I()))', readable);
 BEGIN
   IF programme IS NOT NULL THEN
-    exact := format('(%s OR ((SELECT tiendo.limited_programmes()) IS NOT NULL AND tiendo.in_limited(%I, scope_key, '
-      '(SELECT tiendo.limited_programmes()), (SELECT tiendo.limited_scopes()))))', exact, programme);
+    exact := format('(%s OR tiendo.in_limited(%I, scope_key, (SELECT tiendo.limited_programmes()), (SELECT tiendo.limited_scopes())))',
+      exact, programme);
   END IF;
   EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', tab);
   EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', tab);

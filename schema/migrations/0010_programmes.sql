@@ -5,10 +5,9 @@ SET search_path = tiendo, public;
 -- The policies of a definition's table: the owner sees all; the service what lies in its scope or covers its seat.
 CREATE FUNCTION protect_definition(tab regclass, programme text, permission text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-  limited text := '((SELECT tiendo.limited_programmes()) IS NOT NULL AND tiendo.in_limited(%1$I, scope_key, '
-    '(SELECT tiendo.limited_programmes()), (SELECT tiendo.limited_scopes())))';
-  limited_write text := '((SELECT tiendo.limited_write_programmes()) IS NOT NULL AND tiendo.in_limited(%1$I, scope_key, '
-    '(SELECT tiendo.limited_write_programmes()), (SELECT tiendo.limited_write_scopes())))';
+  limited text := 'tiendo.in_limited(%1$I, scope_key, (SELECT tiendo.limited_programmes()), (SELECT tiendo.limited_scopes()))';
+  limited_write text := 'tiendo.in_limited(%1$I, scope_key, (SELECT tiendo.limited_write_programmes()), '
+    '(SELECT tiendo.limited_write_scopes()))';
   writable text := format('(SELECT tiendo.me_permission()) = %L AND (scope_key <@ (SELECT tiendo.write_scope()) OR '
     || format(limited_write, programme) || ')', permission);
 BEGIN

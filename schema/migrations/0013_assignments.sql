@@ -70,8 +70,7 @@ CREATE POLICY owner_all ON assignment_unit TO tiendo_owner USING (true) WITH CHE
 CREATE POLICY service_read ON assignment_unit FOR SELECT TO tiendo_service USING (
   ((SELECT one_range()) AND scope_key >= (SELECT scope_lo()) AND scope_key < (SELECT scope_hi()))
   OR scope_key <@ (SELECT scope()) OR (SELECT me_seat_key()) ^@ scope_key
-  OR ((SELECT limited_programmes()) IS NOT NULL
-      AND in_limited(programme_id, scope_key, (SELECT limited_programmes()), (SELECT limited_scopes()))));
+  OR in_limited(programme_id, scope_key, (SELECT limited_programmes()), (SELECT limited_scopes())));
 GRANT SELECT, INSERT ON assignment TO tiendo_service;
 GRANT UPDATE (entered_by, source, client_id, validity, version, updated_at) ON assignment TO tiendo_service;
 GRANT SELECT ON assignment_unit, assignment_count TO tiendo_service;

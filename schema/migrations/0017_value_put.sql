@@ -90,7 +90,11 @@ BEGIN
     FROM organization x WHERE x.id = (SELECT organization_id(o_ref));
   END IF;
   SELECT x.id, x.code, x.kind, x.programme_id, x.starts_on, x.ends_on INTO p_id, p_code, p_kind, p_programme, p_start, p_end
-  FROM period x WHERE x.id = (SELECT period_id(p_ref));
+  FROM period x WHERE x.code = p_ref AND x.programme_id IS NULL;
+  IF NOT FOUND THEN
+    SELECT x.id, x.code, x.kind, x.programme_id, x.starts_on, x.ends_on INTO p_id, p_code, p_kind, p_programme, p_start, p_end
+    FROM period x WHERE x.id = (SELECT period_id(p_ref));
+  END IF;
   IF i.id IS NULL OR o_id IS NULL OR p_id IS NULL THEN PERFORM fail(404, 'not_found'); END IF;
   PERFORM pg_advisory_xact_lock_shared(assignment_lock(i.id)), set_config('tiendo.request', request_id, true);
   IF (SELECT x.version FROM indicator x WHERE x.id = i.id) <> i.version THEN
