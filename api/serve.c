@@ -75,6 +75,7 @@ static int open_listeners(struct service *service)
     r = bridge_start(&front, &service->front);
     if (r < 0 || config->metrics_port == 0)
         return r;
+    figures.address = config->metrics_address;
     figures.port = (uint16_t)config->metrics_port;
     figures.connections = FIGURES_CALLERS;
     figures.body_max = 0;

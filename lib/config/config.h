@@ -20,7 +20,7 @@ struct config_list {
 /* Texts and lists live in the arena given to config_load; an unset text is "". */
 struct config {
     /* addresses */
-    const char *listen_address;
+    const char *listen_address, *metrics_address;
     int64_t port, metrics_port;
     const char *issuer, *audience;
     struct config_list trusted_proxies, cors_origins;
