@@ -225,7 +225,7 @@ static int take_share(struct exchange *x, struct export *e)
     if (x->identity == NULL)
         return 0;
     memcpy(e->caller, x->identity->subject, sizeof(e->caller));
-    if (!share_take(x->service->share, e->caller)) {
+    if (!share_take(x->service->share, e->caller, (unsigned)x->service->config->pool_wait_ms)) {
         reply_header(x, "Retry-After", "1");
         fail_detail(x, P_TOO_MANY_REQUESTS, "This caller is still reading as many exports as one may at once.");
         return 1;

@@ -11,14 +11,14 @@ START_TEST(leaves_room_for_others)
 
     ck_assert_int_eq(share_new(6, &share), 0);
     for (size_t i = 0; i < 4; i++)
-        ck_assert(share_take(share, mine[i]));
-    ck_assert(!share_take(share, fifth));
-    ck_assert(share_take(share, other));
+        ck_assert(share_take(share, mine[i], 1));
+    ck_assert(!share_take(share, fifth, 1));
+    ck_assert(share_take(share, other, 1));
     share_give(share, mine[2]);
-    ck_assert(share_take(share, fifth));
-    ck_assert(!share_take(share, mine[2]));
+    ck_assert(share_take(share, fifth, 1));
+    ck_assert(!share_take(share, mine[2], 1));
     share_give(share, "a");
-    ck_assert_msg(!share_take(share, mine[2]), "only what was taken is given back");
+    ck_assert_msg(!share_take(share, mine[2], 1), "only what was taken is given back");
     share_free(share);
 }
 END_TEST
@@ -28,9 +28,9 @@ START_TEST(gives_everybody_something)
     struct share *share;
 
     ck_assert_int_eq(share_new(1, &share), 0);
-    ck_assert(share_take(share, "a"));
-    ck_assert(share_take(share, "b"));
-    ck_assert(!share_take(share, "a"));
+    ck_assert(share_take(share, "a", 1));
+    ck_assert(share_take(share, "b", 1));
+    ck_assert(!share_take(share, "a", 1));
     share_free(share);
     share_free(NULL);
 }
