@@ -30,7 +30,7 @@ struct label {
     char name[32];
     uint32_t *latencies; /* microseconds */
     size_t n, cap;
-    uint64_t bytes, good, refused, bad; /* 2xx and 3xx; 503; all else */
+    uint64_t bytes, good, refused, bad; /* 2xx and 3xx; 503 and 429; all else */
     int last_bad;
 };
 

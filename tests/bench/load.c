@@ -184,7 +184,7 @@ static void ended(struct connection *c)
         l->latencies[l->n++] = (uint32_t)(t - c->began);
         if (c->status >= 200 && c->status < 400) {
             l->good++;
-        } else if (c->status == 503) {
+        } else if (c->status == 503 || c->status == 429) {
             l->refused++;
         } else {
             l->bad++;
