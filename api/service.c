@@ -45,7 +45,7 @@ void service_pool_options(
         .settings = settings->list,
         .n_settings = n,
         /* The rest stays for writes and for reads that found the shared ones slow, so that nobody waits for ever. */
-        .shared = slow ? 0 : (unsigned)config->quick_pool / 2,
+        .shared = slow ? 0 : (unsigned)config->quick_pool / 4,
         .statement_timeout_ms =
             (unsigned)(slow ? config->long_statement_timeout_ms : config->quick_statement_timeout_ms),
     };
