@@ -52,7 +52,7 @@ def test_a_full_pool_is_503_and_frees_itself(world, cluster, another, lock, me):
 
 
 def test_long_work_does_not_fill_the_quick_lane(world, cluster, another, lock, me):
-    service = another(quick_pool=2, long_pool=1, pool_wait_ms=300)
+    service = another(quick_pool=2, long_pool=1, pool_wait_ms=300, long_lock_timeout_ms=60000)
     let_go = lock("value")
     load = lambda: service.http().request("POST", "/v1/values/imports", [*bearer(world.connector()), (  # noqa: E731
         "Idempotency-Key", samples.fresh("key"))], [{"indicator": "AA-SUM", "organization": "AA-W2", "period": "2025-Q2", "number": 1}])

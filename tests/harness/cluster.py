@@ -29,6 +29,9 @@ synchronous_commit = {durable}
 full_page_writes = {durable}
 """
 
+# What libpq says of a cluster that recovers from what was done to it.
+COMING_BACK = ("recovery mode", "starting up", "shutting down", "closed the connection", "Connection refused")
+
 # The database's clock reads a table that the tests move, as the service's reads a file.
 MOVABLE_CLOCK = """
 SET ROLE tiendo_owner;
@@ -83,19 +86,11 @@ class Cluster:
                        check=True)
         note_pid(self.postmaster())
 
-    def ensure(self, seconds=90):
-        """Up and taking connections, whatever was done to it: waits out a recovery, starts what is not there."""
-        until = time.monotonic() + seconds
-        while True:
-            try:
-                self.connect().close()
-                return
-            except psycopg2.OperationalError:
-                if time.monotonic() > until:
-                    raise
-            if self._run(BIN / "pg_ctl", "-D", self.data, "status", check=False).returncode != 0:
-                self.start()
-            time.sleep(0.2)
+    def ensure(self):
+        """Up and taking connections, whatever was done to it."""
+        if self._run(BIN / "pg_ctl", "-D", self.data, "status", check=False).returncode != 0:
+            self.start()
+        self.connect().close()
 
     def postmaster(self):
         return int((self.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
@@ -140,8 +135,16 @@ class Cluster:
                          *arguments, stdin=stdin).stdout
 
     def connect(self, role="postgres"):
-        """A connection of its own, in autocommit."""
-        connection = psycopg2.connect(self.dsn(role))
+        """A connection of its own, in autocommit; a cluster that is just coming back is waited for."""
+        until = time.monotonic() + 30
+        while True:
+            try:
+                connection = psycopg2.connect(self.dsn(role))
+                break
+            except psycopg2.OperationalError as error:
+                if time.monotonic() > until or not any(word in str(error) for word in COMING_BACK):
+                    raise
+                time.sleep(0.1)
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute("SET search_path = tiendo, public")
