@@ -73,7 +73,10 @@ def test_a_stopped_database_is_503_and_its_return_is_noticed(world, ready, runni
     running.start()
     recovers(world, ready["read"])
     for name, ask in ready.items():
-        answer = ask()
+        # Each lane notices the return by itself: 503 for a moment, never another fault.
+        answers = [ask()]
+        assert wait_for(lambda ask=ask, answers=answers: answers[-1].status != 503 or answers.append(ask()), 15), (name, answers[-1])
+        answer = answers[-1]
         assert answer.status < 300 or name == "refresh" and answer.status == 400, (name, answer)
 
 
@@ -84,7 +87,7 @@ def test_a_restart_between_two_requests_costs_no_more_than_a_moment(world, ready
         running.stop()
         running.start()
         recovers(world, ready["read"], 10)
-        assert ready["write"]().status == 200
+        recovers(world, ready["write"], 10)
 
 
 def test_terminated_backends_are_replaced(world, ready, running, pid):
