@@ -30,7 +30,7 @@ full_page_writes = {durable}
 """
 
 # What libpq says of a cluster that recovers from what was done to it.
-COMING_BACK = ("recovery mode", "starting up", "shutting down", "closed the connection", "Connection refused")
+COMING_BACK = ("recovery mode", "starting up", "shutting down", "not yet accepting", "closed the connection", "Connection refused")
 
 # The database's clock reads a table that the tests move, as the service's reads a file.
 MOVABLE_CLOCK = """
