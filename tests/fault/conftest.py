@@ -1,6 +1,7 @@
 """A durable cluster of the suite's own: what was acknowledged must outlive a power cut."""
 import pytest
 from harness.cluster import Cluster
+from harness.crowd import wait_for
 from harness.service import Service
 
 
@@ -34,6 +35,9 @@ def running(world, cluster):
     yield cluster
     cluster.ensure()
     world.service.wait_ready()
+    me = world.at("AA-W1", "reporter")
+    # The long lane notices by itself.
+    assert wait_for(lambda: me.get("/v1/values", [("Accept", "text/csv")]).status == 200, 30)
 
 
 @pytest.fixture
