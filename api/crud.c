@@ -3,21 +3,14 @@
 
 #include "handler.h"
 
-static const char *text_of(const struct db_result *rows, const char *name)
-{
-    int col = db_col(rows, name);
-
-    return col < 0 || db_is_null(rows, 0, col) ? NULL : db_value(rows, 0, col);
-}
-
 static int answer_row(struct exchange *x, struct db_result *rows)
 {
-    const char *status = text_of(rows, "status");
+    const char *status = db_text(rows, "status");
     int body = db_col(rows, "body");
 
     x->reply.result = rows;
-    x->reply.version = text_of(rows, "version");
-    x->reply.location = text_of(rows, "location");
+    x->reply.version = db_text(rows, "version");
+    x->reply.location = db_text(rows, "location");
     if (reply_unchanged(x))
         return 0;
     x->reply.status = status != NULL ? (unsigned)strtoul(status, NULL, 10) : 200;

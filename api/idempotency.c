@@ -92,22 +92,15 @@ static int claim(struct exchange *x, struct db_conn *conn, const char *key, cons
     return take(conn, ret_seen, ret_error);
 }
 
-static const char *column(const struct db_result *rows, const char *name)
-{
-    int col = db_col(rows, name);
-
-    return col < 0 || db_is_null(rows, 0, col) ? NULL : db_value(rows, 0, col);
-}
-
 int idempotency_replay(struct exchange *x, struct db_result *seen)
 {
-    const char *body = column(seen, "body");
+    const char *body = db_text(seen, "body");
 
     x->reply.status = (unsigned)strtoul(db_value(seen, 0, 0), NULL, 10);
     x->reply.type = body != NULL ? "application/json" : NULL;
     x->reply.body = str_from(body);
-    x->reply.version = column(seen, "version");
-    x->reply.location = column(seen, "location");
+    x->reply.version = db_text(seen, "version");
+    x->reply.location = db_text(seen, "location");
     x->reply.result = seen;
     reply_header(x, "Idempotency-Replayed", "true");
     return 1;
@@ -117,9 +110,9 @@ int idempotency_replay(struct exchange *x, struct db_result *seen)
 static int queue_store(
     struct exchange *x, struct db_conn *conn, const char *key, const char *fingerprint, const struct db_result *rows)
 {
-    const char *status = column(rows, "status"), *body = column(rows, "body");
-    const char *values[] = { key, fingerprint, status != NULL ? status : "200", column(rows, "version"),
-        column(rows, "location"), body };
+    const char *status = db_text(rows, "status"), *body = db_text(rows, "body");
+    const char *values[] = { key, fingerprint, status != NULL ? status : "200", db_text(rows, "version"),
+        db_text(rows, "location"), body };
     int r;
 
     if (db_rows(rows) == 0 || (status != NULL && status[0] != '2'))

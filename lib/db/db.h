@@ -211,6 +211,8 @@ size_t db_len(const struct db_result *result, int row, int col);
 bool db_is_null(const struct db_result *result, int row, int col);
 /* The column of that name, or -1 (which the accessors above read as NULL). */
 int db_col(const struct db_result *result, const char *name);
+/* The first row's text in the column of that name; NULL for SQL's NULL and where there is no such column or row. */
+const char *db_text(const struct db_result *result, const char *name);
 const char *db_col_name(const struct db_result *result, int col);
 
 enum db_type {

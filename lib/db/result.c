@@ -69,6 +69,13 @@ int db_col(const struct db_result *result, const char *name)
     return -1;
 }
 
+const char *db_text(const struct db_result *result, const char *name)
+{
+    int col = db_col(result, name);
+
+    return db_is_null(result, 0, col) ? NULL : db_value(result, 0, col);
+}
+
 const char *db_col_name(const struct db_result *result, int col)
 {
     const char *name = col >= 0 && col < PQnfields(pg(result)) ? PQfname(pg(result), col) : NULL;
