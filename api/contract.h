@@ -65,6 +65,7 @@ struct named_query {
 struct list_column {
     const char *name; /* of the JSON member and the CSV column */
     const char *sql;  /* the expression alone */
+    bool extra;       /* answered by exports, and where fields= names it */
 };
 
 struct list_sort {
@@ -141,6 +142,8 @@ struct operation {
     const struct named_query *query; /* x-query, or NULL */
     const struct source *sources;    /* [query->n_params] */
     const struct list_query *list;   /* where query->kind is QUERY_LIST */
+    const struct operation *with;    /* the operation when with_parameter is given: another query; NULL: the same */
+    uint16_t with_parameter;
     const struct parameter *parameters;
     uint16_t n_parameters; /* path first, in order, then query, then headers */
     uint16_t n_path;

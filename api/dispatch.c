@@ -224,6 +224,8 @@ static int validate(struct turn *t, struct str raw)
         return answered(fail(&t->x, (enum problem_code)parameters));
     if (body >= 0)
         return answered(fail(&t->x, (enum problem_code)body));
+    if (t->x.op->with != NULL && t->x.params[t->x.op->with_parameter] != NULL)
+        t->x.op = t->x.op->with;
     return 0;
 }
 

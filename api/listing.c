@@ -66,11 +66,13 @@ static int read_sort(struct exchange *x, struct shape *shape)
 static int read_fields(struct exchange *x, struct shape *shape)
 {
     const struct list_query *list = x->op->list;
+    bool exported = x->produces != NULL && x->produces->kind != MEDIA_JSON;
     const char *p = param_at(x, x->op->fields);
     struct str word;
 
     for (size_t i = 0; i < list->n_columns; i++)
-        shape->columns[i] = p == NULL || strcmp(list->columns[i].name, "id") == 0;
+        shape->columns[i] =
+            p == NULL ? exported || !list->columns[i].extra : strcmp(list->columns[i].name, "id") == 0;
     while (next_word(&p, &word)) {
         bool found = false;
 

@@ -51,17 +51,18 @@ def generate(options, report):
     operations = document.read()
     schemas = Schemas(document, report)
     checks, binding = Checks(document, schemas, report), Binding(document, named, report)
-    bindings = {}
+    bindings, variants = {}, {}
     for operation in operations:
         checks.operation(operation)
         bindings[operation.id] = binding.bind(operation)
+        variants[operation.id] = binding.bind_variant(operation)
     called, _ = called_from_c(options.sources)
     for query in named.values():
         if not query.used and query.name not in called:
             report.add(query.file, query.where, "is used by no operation" + (" and no C source" if options.sources else ""))
     if report.faults:
         raise Stop(f"{len(report.faults)} fault(s)")
-    emitter = Emitter(document, operations, bindings, named, schemas, constraints)
+    emitter = Emitter(document, operations, (bindings, variants), named, schemas, constraints)
     return emitter.source(), emitter.header(), emitter.json()
 
 

@@ -20,7 +20,7 @@ from .document import CSV_PARAMETERS, ENGINE_PARAMETERS
 PERMISSION = re.compile(r"^[a-z]+:(read|write)$")
 LANES = {"none", "quick", "long"}
 FORM = "application/x-www-form-urlencoded"
-EXTENSIONS = {"x-permission", "x-lane", "x-query", "x-handler"}
+EXTENSIONS = {"x-permission", "x-lane", "x-query", "x-query-with", "x-handler"}
 
 
 def successes(o):
@@ -147,9 +147,28 @@ class Binding:
         """The operation's query and the sources of its parameters."""
         if not o.query:
             return None, []
-        query = self.queries.get(o.query)
+        return self.named(o, o.query)
+
+    def bind_variant(self, o):
+        """The same for the query that runs when the parameter named by x-query-with is given."""
+        if not o.variant:
+            return None, []
+        name, query_name = o.variant
+        if o.parameter(name, "query") is None:
+            self.report.add(self.document.name, o.where, f"x-query-with names {name}, which is no query parameter")
+            return None, []
+        query, sources = self.named(o, query_name)
+        base = self.queries.get(o.query)
+        if query and base and query.kind != base.kind:
+            self.report.add(query.file, query.where, f"is :{query.kind}, but {o.query} is :{base.kind}")
+        if query and name not in query.params:
+            self.report.add(query.file, query.where, f"does not use :{name}, which chooses it")
+        return query, sources
+
+    def named(self, o, name):
+        query = self.queries.get(name)
         if query is None:
-            self.report.add(self.document.name, o.where, f"x-query {o.query} is in no file of schema/queries")
+            self.report.add(self.document.name, o.where, f"x-query {name} is in no file of schema/queries")
             return None, []
         query.used = True
         if query.kind == "call":
@@ -253,7 +272,8 @@ class Binding:
         if any("text/csv" in r.get("content", {}) for r in successes(o).values()):
             engine |= set(CSV_PARAMETERS)
         for i, p in enumerate(o.parameters):
-            if i not in taken and p.place != "header" and p.name not in engine:
+            chooses = o.variant and p.name == o.variant[0] and query.name == o.query
+            if i not in taken and p.place != "header" and p.name not in engine and not chooses:
                 self.report.add(self.document.name, o.where, f"{p.place} parameter {p.name!r} is used by nothing in "
                                 f"query {query.name}")
         if o.parameter("If-Match") is not None and "if_match" not in query.params:

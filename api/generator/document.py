@@ -59,6 +59,7 @@ class Operation:
     permission: str = None
     lane: str = "quick"
     query: str = None
+    variant: tuple = None  # (parameter, query): the query when that parameter is given
     handler: str = None
     parameters: list = field(default_factory=list)
     bodies: list = field(default_factory=list)  # (media type, media object)
@@ -125,6 +126,11 @@ class Document:
         o = Operation(id, method, path, raw, f"{method.upper()} {path} ({id or 'no operationId'})")
         o.permission, o.lane = raw.get("x-permission"), raw.get("x-lane", "quick")
         o.query, o.handler = raw.get("x-query"), raw.get("x-handler")
+        with_ = raw.get("x-query-with")
+        if with_ is not None and (not isinstance(with_, dict) or len(with_) != 1):
+            self.report.add(self.name, o.where, "x-query-with must read {parameter: query}")
+        elif with_:
+            o.variant = next(iter(with_.items()))
         self.parameters(o, item.get("parameters", []), raw.get("parameters", []))
         body = self.follow(raw.get("requestBody", {}), o.where)
         o.body_required = bool(body.get("required"))

@@ -7,7 +7,7 @@ from .document import METHODS
 from .schemas import types_of
 from .text import c_string
 
-HIDDEN = ("x-query", "x-handler", "x-lane")
+HIDDEN = ("x-query", "x-query-with", "x-handler", "x-lane")
 MEDIA = {
     "application/json": "MEDIA_JSON", "application/merge-patch+json": "MEDIA_MERGE_PATCH",
     "application/x-www-form-urlencoded": "MEDIA_FORM", "application/x-ndjson": "MEDIA_NDJSON", "text/csv": "MEDIA_CSV",
@@ -36,7 +36,8 @@ def array(declaration, rows, empty):
 
 class Emitter:
     def __init__(self, document, operations, bindings, queries, schemas, constraints):
-        self.document, self.operations, self.bindings = document, operations, bindings
+        self.document, self.operations = document, operations
+        self.bindings, self.variants = bindings
         self.queries = sorted(queries.values(), key=lambda q: (q.kind == "list", q.name))
         self.schemas, self.constraints = schemas, constraints
         self.out = []
@@ -66,7 +67,8 @@ class Emitter:
 
     def list_tables(self, q):
         self.out.append(array(f"static const struct list_column columns_{q.name}[]",
-                              [f"{{ {c_string(n)}, {c_string(e)} }}" for n, e in q.columns], "{ NULL, NULL }"))
+                              [f"{{ {c_string(n)}, {c_string(e)}, {'true' if n in q.extras else 'false'} }}"
+                               for n, e in q.columns], "{ NULL, NULL, false }"))
         self.out.append(array(f"static const struct list_sort sorts_{q.name}[]",
                               [f"{{ {c_string(n)}, {c_string(e)}, {'true' if asc else 'false'} }}" for n, e, asc in q.sorts],
                               "{ NULL, NULL, false }"))
@@ -127,9 +129,7 @@ class Emitter:
             self.out.append(array(f"static const struct parameter parameters_{o.id}[]", self.parameter_rows(o), ""))
         if query and query.kind == "list":
             self.list_of(o, query)
-        if sources:
-            rows = [f"{{ {kind}, {index} }}" for kind, index in (s or ("FROM_BODY", 0) for s in sources)]
-            self.out.append(array(f"static const struct source sources_{o.id}[]", rows, ""))
+        self.sources(f"sources_{o.id}", sources)
         accepts = [f"{{ {c_string(m)}, {MEDIA.get(m, 'MEDIA_OTHER')}, &{self.schemas.table(body['schema'], o.where)} }}"
                    for m, body in o.bodies]
         if accepts:
@@ -140,24 +140,39 @@ class Emitter:
             self.out.append(array(f"static const struct media produces_{o.id}[]", rows, ""))
         statuses = sorted(int(s) for s in o.responses if s.isdigit())
         self.out.append(f"static const uint16_t statuses_{o.id}[] = {{ {', '.join(map(str, statuses))} }};")
-        return self.operation_row(o, query, bool(sources), len(accepts), len(types), len(statuses))
+        counts = len(accepts), len(types), len(statuses)
+        query_with, sources_with = self.variants[o.id]
+        if query_with:
+            if query_with.kind == "list":
+                self.list_of(o, query_with)
+            self.sources(f"sources_with_{o.id}", sources_with)
+            row = self.operation_row(o, query_with, "sources_with" if sources_with else None, *counts)
+            self.out.append(f"static const struct operation operation_with_{o.id} = {row};")
+        return self.operation_row(o, query, "sources" if sources else None, *counts, bool(query_with))
 
-    def operation_row(self, o, query, has_sources, n_accepts, n_types, n_statuses):
+    def sources(self, name, sources):
+        if sources:
+            rows = [f"{{ {kind}, {index} }}" for kind, index in (s or ("FROM_BODY", 0) for s in sources)]
+            self.out.append(array(f"static const struct source {name}[]", rows, ""))
+
+    def operation_row(self, o, query, sources, n_accepts, n_types, n_statuses, has_variant=False):
         generic = "list" if query and query.kind == "list" else "query"
 
         def table(kind, count):
-            return f"{kind}_{o.id}" if count else "NULL"
+            return f"{kind}_{o.id}" if kind and count else "NULL"
 
         fields = [
             f".id = {c_string(o.id)}, .path = {c_string(o.path)}, .method = METHOD_{o.method.upper()}",
             f".index = {self.operations.index(o)}",
             f".permission = {c_string(None if o.permission == 'public' else o.permission)}",
             f".lane = LANE_{o.lane.upper()}, .handler = handle_{o.handler or generic}",
-            f".query = {'&query_' + query.name if query else 'NULL'}, .sources = {table('sources', has_sources)}",
+            f".query = {'&query_' + query.name if query else 'NULL'}, .sources = {table(sources, 1)}",
             f".list = {'&list_' + query.name if query and query.kind == 'list' else 'NULL'}",
             f".parameters = {table('parameters', len(o.parameters))}, .n_parameters = {len(o.parameters)}",
             f".n_path = {sum(p.place == 'path' for p in o.parameters)}",
         ]
+        if has_variant:
+            fields.append(f".with = &operation_with_{o.id}, .with_parameter = {o.parameter(o.variant[0], 'query')}")
         for member, (name, place) in USUAL.items():
             position = o.parameter(name, place)
             fields.append(f".{member} = {'NO_PARAMETER' if position is None else position}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 KINDS = {"one", "none", "list", "call"}
 NAME = re.compile(r"^-- name: +(\S+) +:(\S+)\s*$")
-HEADER = re.compile(r"^-- +(id|sort|filter|embed|takes)(?: +([^\s:]+))?( +asc)?: *(.*?)\s*$")
+HEADER = re.compile(r"^-- +(id|sort|filter|embed|extra|takes)(?: +([^\s:]+))?( +asc)?: *(.*?)\s*$")
 # What may hide a colon or a comma: strings, quoted names, dollar quotes, comments.
 QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$([A-Za-z_]*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/"
 PLACEHOLDER = re.compile(QUOTED + r"|(?<![:\w]):([a-z_][a-z0-9_]*)", re.S)
@@ -26,6 +26,7 @@ class Query:
     params: list = field(default_factory=list)
     id: str = None
     columns: list = field(default_factory=list)  # (name, expression)
+    extras: set = field(default_factory=set)  # columns that are answered by exports and where fields= names them
     source: str = ""  # FROM … WHERE …
     sorts: list = field(default_factory=list)  # (name, expression, ascending only)
     filters: list = field(default_factory=list)  # (name, pieces, pieces of its look-up or None)
@@ -153,12 +154,12 @@ def read_list(query, headers, text, report):
     for i, name in enumerate(query.params):
         if not re.search(rf"\${i + 1}(?!\d)", query.source):
             fault(f"parameter :{name} must stand in FROM or WHERE, which every shape of the list has")
+    for key, name, ascending, value in headers:
+        read_header(query, key, name, bool(ascending), value, fault, report)
     names = [name for name, _ in query.columns]
     for name in set(names):
         if names.count(name) > 1:
             fault(f"column {name} is there twice")
-    for key, name, ascending, value in headers:
-        read_header(query, key, name, bool(ascending), value, fault, report)
     hoist(query)
     for text in [query.source, *(p for _, pieces, _ in query.filters for p in pieces)]:
         if re.search(r"\b(filter|path)_\w+\(", text):
@@ -170,7 +171,7 @@ def read_list(query, headers, text, report):
 
 
 def read_header(query, key, name, ascending, value, fault, report):
-    if not value or (key in ("sort", "filter", "embed")) != bool(name):
+    if not value or (key in ("sort", "filter", "embed", "extra")) != bool(name):
         fault(f"«-- {key}» is incomplete")
         return
     value = number(query, value, query.params, True, report)
@@ -180,6 +181,9 @@ def read_header(query, key, name, ascending, value, fault, report):
         query.sorts.append((name, value, ascending))
     elif key == "embed":
         query.embeds.append((name, *column(value, fault)))
+    elif key == "extra":
+        query.extras.add(name)
+        query.columns.append((name, value))
     elif key == "filter":
         query.filters.append((name, *read_filter(name, value, fault)))
     else:

@@ -35,7 +35,8 @@ static const struct list_filter filters[] = {
     { "kind[in]", 2, kind_in_pieces, 2, NULL, 0 },
     { "under", 3, under_pieces, 3, under_lookup, 2 },
 };
-static const struct list_column columns[] = { { "id", "o.id" }, { "code", "o.code" }, { "parent", "p.code" } };
+static const struct list_column columns[] = { { "id", "o.id", false }, { "code", "o.code", false },
+    { "parent", "p.code", false } };
 static const struct list_sort sorts[] = { { "tree", "o.key", false }, { "code", "o.code", false },
     { "on", "o.at", false } };
 static const struct list_embed embeds[] = { { "parent", "parent_unit", "ref(o.parent)" } };
