@@ -124,3 +124,18 @@ void token_cache_put(struct token_cache *cache, const uint8_t *digest, uint64_t 
     }
     pthread_mutex_unlock(&shard->lock);
 }
+
+void token_cache_drop(struct token_cache *cache, const uint8_t *digest)
+{
+    struct shard *shard = shard_of(cache, digest);
+
+    pthread_mutex_lock(&shard->lock);
+    if (shard->entries) {
+        struct entry *set = set_of(cache, shard, digest);
+
+        for (size_t i = 0; i < ways; i++)
+            if (memcmp(set[i].digest, digest, TOKEN_DIGEST_BYTES) == 0)
+                set[i].generation = 0;
+    }
+    pthread_mutex_unlock(&shard->lock);
+}

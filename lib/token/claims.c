@@ -23,7 +23,8 @@ static int date_claim(const json_t *payload, const char *name, int64_t *ret)
     return 0;
 }
 
-static int dates_check(const json_t *payload, int64_t leeway, int64_t now_us, int64_t *ret_expires_us)
+int token_dates_check(
+    const json_t *payload, int64_t leeway, int64_t now_us, int64_t *ret_issued_us, int64_t *ret_expires_us)
 {
     const int64_t soon_us = now_us + leeway * second_us;
     int64_t expires, issued, not_before;
@@ -36,33 +37,34 @@ static int dates_check(const json_t *payload, int64_t leeway, int64_t now_us, in
         return r;
     if (r == 0 && not_before * second_us > soon_us)
         return -EKEYREJECTED;
-    if (issued * second_us > soon_us || expires - issued > lifetime_max)
+    if (issued * second_us > soon_us)
         return -EKEYREJECTED;
     if (expires * second_us <= now_us)
         return -EKEYEXPIRED;
+    *ret_issued_us = issued * second_us;
     *ret_expires_us = expires * second_us;
     return 0;
 }
 
-static bool text_is(const json_t *value, const char *wanted)
+bool token_text_is(const json_t *value, const char *wanted)
 {
     return json_is_string(value) && json_string_length(value) == strlen(wanted) &&
         strcmp(json_string_value(value), wanted) == 0;
 }
 
-static bool audience_has(const json_t *value, const char *wanted)
+bool token_audience_has(const json_t *value, const char *wanted)
 {
     bool found = false;
     const json_t *entry;
     size_t i;
 
     if (!json_is_array(value))
-        return text_is(value, wanted);
+        return token_text_is(value, wanted);
     json_array_foreach(value, i, entry)
     {
         if (!json_is_string(entry))
             return false;
-        found = found || text_is(entry, wanted);
+        found = found || token_text_is(entry, wanted);
     }
     return found;
 }
@@ -82,10 +84,11 @@ int token_claims_check(const struct token_verifier *verifier, const struct token
 {
     const json_t *client = json_object_get(payload, "client_id"), *scope = json_object_get(payload, "scope");
     struct identity id = { 0 };
+    int64_t issued_us;
     int r;
 
-    if (!text_is(json_object_get(payload, "iss"), options->issuer) ||
-        !audience_has(json_object_get(payload, "aud"), options->audience))
+    if (!token_text_is(json_object_get(payload, "iss"), options->issuer) ||
+        !token_audience_has(json_object_get(payload, "aud"), options->audience))
         return -EKEYREJECTED;
     if (id_claim(payload, "sub", id.subject) < 0 || id_claim(payload, "sid", id.session) < 0 ||
         id_claim(payload, "grant", id.grant) < 0 || id_claim(payload, "jti", id.jti) < 0)
@@ -94,9 +97,11 @@ int token_claims_check(const struct token_verifier *verifier, const struct token
         return -EKEYREJECTED;
     memcpy(id.client_id, json_string_value(client), json_string_length(client) + 1);
     id.scopes = token_scope_bits(verifier, json_string_value(scope));
-    r = dates_check(payload, options->leeway, now_us, &id.expires_us);
+    r = token_dates_check(payload, options->leeway, now_us, &issued_us, &id.expires_us);
     if (r < 0)
         return r;
+    if (id.expires_us - issued_us > lifetime_max * second_us)
+        return -EKEYREJECTED;
     *ret_identity = id;
     return 0;
 }

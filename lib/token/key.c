@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/core_names.h>
-#include <openssl/ecdsa.h>
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <stdio.h>
@@ -14,9 +13,9 @@
 #include <string.h>
 
 enum {
-    coordinate_bytes = 32,
+    coordinate_bytes = TOKEN_COORDINATE_BYTES,
     coordinate_chars = SECRET_BASE64URL_CHARS(coordinate_bytes),
-    point_bytes = 1 + 2 * coordinate_bytes,
+    point_bytes = TOKEN_POINT_BYTES,
 };
 
 static void pkey_freep(EVP_PKEY **pkey)
@@ -153,16 +152,9 @@ static int coordinate(const char *text, uint8_t *ret)
     return r < 0 || n != coordinate_bytes ? -EINVAL : 0;
 }
 
-/* OpenSSL refuses a point that is not on the curve. */
-static int pkey_from_point(uint8_t *point, EVP_PKEY **ret_pkey)
+int token_pkey_make(const char *type, OSSL_PARAM *params, EVP_PKEY **ret_pkey)
 {
-    char group[] = "prime256v1";
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
-        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point, point_bytes),
-        OSSL_PARAM_construct_end(),
-    };
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
     EVP_PKEY *pkey = NULL;
     int r = -EINVAL;
 
@@ -176,6 +168,19 @@ static int pkey_from_point(uint8_t *point, EVP_PKEY **ret_pkey)
     return r;
 }
 
+/* OpenSSL refuses a point that is not on the curve. */
+int token_pkey_from_point(uint8_t *point, EVP_PKEY **ret_pkey)
+{
+    char group[] = "prime256v1";
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point, point_bytes),
+        OSSL_PARAM_construct_end(),
+    };
+
+    return token_pkey_make("EC", params, ret_pkey);
+}
+
 int token_key_read(const char *jwk, struct token_key *ret_key)
 {
     _cleanup_(json_freep) json_t *json = json_loads(jwk, JSON_REJECT_DUPLICATES, NULL);
@@ -187,7 +192,7 @@ int token_key_read(const char *jwk, struct token_key *ret_key)
     if (!member_is(json, "kty", "EC", true) || !member_is(json, "crv", "P-256", true) ||
         !member_is(json, "alg", "ES256", false) || !member_is(json, "use", "sig", false) || json_object_get(json, "d"))
         return -EINVAL;
-    if (!kid || !*kid || strlen(kid) >= sizeof key.kid || strspn(kid, TOKEN_KID_ALPHABET) != strlen(kid))
+    if (!kid || !*kid || strlen(kid) >= TOKEN_KID_CHARS || strspn(kid, TOKEN_KID_ALPHABET) != strlen(kid))
         return -EINVAL;
     if (coordinate(x, point + 1) < 0 || coordinate(y, point + 1 + coordinate_bytes) < 0)
         return -EINVAL;
@@ -195,7 +200,7 @@ int token_key_read(const char *jwk, struct token_key *ret_key)
     key.jwk = jwk_text(x, y, kid);
     if (!key.jwk)
         return -ENOMEM;
-    r = pkey_from_point(point, &key.pkey);
+    r = token_pkey_from_point(point, &key.pkey);
     if (r < 0) {
         free(key.jwk);
         return r;
@@ -209,48 +214,4 @@ void token_key_clear(struct token_key *key)
     EVP_PKEY_free(key->pkey);
     free(key->jwk);
     *key = (struct token_key){ 0 };
-}
-
-/* r || s, each as wide as the curve, becomes the DER that OpenSSL reads. */
-static int signature_der(const uint8_t *signature, uint8_t **ret_der, size_t *ret_n)
-{
-    const int half = TOKEN_SIGNATURE_BYTES / 2;
-    ECDSA_SIG *sig = ECDSA_SIG_new();
-    BIGNUM *r = BN_bin2bn(signature, half, NULL), *s = BN_bin2bn(signature + half, half, NULL);
-    uint8_t *der = NULL;
-    int n;
-
-    if (!sig || !r || !s || ECDSA_SIG_set0(sig, r, s) != 1) {
-        BN_free(r);
-        BN_free(s);
-        ECDSA_SIG_free(sig);
-        return -ENOMEM;
-    }
-    n = i2d_ECDSA_SIG(sig, &der);
-    ECDSA_SIG_free(sig);
-    if (n <= 0)
-        return -ENOMEM;
-    *ret_der = der;
-    *ret_n = (size_t)n;
-    return 0;
-}
-
-int token_key_check(const struct token_key *key, const void *p, size_t n, const uint8_t *signature)
-{
-    EVP_MD_CTX *ctx;
-    uint8_t *der;
-    size_t der_n;
-    int r;
-
-    r = signature_der(signature, &der, &der_n);
-    if (r < 0)
-        return r;
-    ctx = EVP_MD_CTX_new();
-    if (!ctx || EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key->pkey) != 1)
-        r = -ENOMEM;
-    else
-        r = EVP_DigestVerify(ctx, der, der_n, p, n) == 1 ? 0 : -EKEYREJECTED;
-    EVP_MD_CTX_free(ctx);
-    OPENSSL_free(der);
-    return r;
 }

@@ -1,5 +1,5 @@
 /*
- * The compact form of a token, read strictly: three parts of canonical base64url, one algorithm, no header that
+ * The compact form of a token, read strictly: three parts of canonical base64url, no header that
  * brings its own key or asks to be understood.
  */
 #include "internal.h"
@@ -37,13 +37,31 @@ static int decode_object(const char *p, size_t n, json_t **ret_object)
     return 0;
 }
 
-static int header_check(const json_t *header, char ret_kid[TOKEN_KID_CHARS])
+/* A text of the header, "" when there is none; what is no text, is empty, holds a control character or is too long is refused. */
+static int header_text(const json_t *header, const char *name, char *ret, size_t size)
 {
-    const char *alg = json_string_value(json_object_get(header, "alg"));
-    const json_t *typ = json_object_get(header, "typ");
-    const char *kid = json_string_value(json_object_get(header, "kid"));
+    const json_t *value = json_object_get(header, name);
+    const char *text = json_string_value(value);
 
-    if (!alg || strcmp(alg, "ES256") != 0)
+    ret[0] = '\0';
+    if (!value)
+        return 0;
+    if (!text || !*text)
+        return -EKEYREJECTED;
+    for (const char *p = text; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            return -EKEYREJECTED;
+    if (strlen(text) >= size)
+        return -ENOKEY;
+    memcpy(ret, text, strlen(text) + 1);
+    return 0;
+}
+
+static int header_check(const json_t *header, struct token_parts *parts)
+{
+    const json_t *typ = json_object_get(header, "typ");
+
+    if (header_text(header, "alg", parts->alg, sizeof parts->alg) < 0)
         return -EKEYREJECTED;
     for (size_t i = 0; i < ARRAY_SIZE(refused_headers); i++)
         if (json_object_get(header, refused_headers[i]))
@@ -52,12 +70,7 @@ static int header_check(const json_t *header, char ret_kid[TOKEN_KID_CHARS])
         (!json_is_string(typ) ||
             (strcasecmp(json_string_value(typ), "JWT") != 0 && strcasecmp(json_string_value(typ), "at+jwt") != 0)))
         return -EKEYREJECTED;
-    if (!kid || !*kid)
-        return -EKEYREJECTED;
-    if (strlen(kid) >= TOKEN_KID_CHARS)
-        return -ENOKEY;
-    memcpy(ret_kid, kid, strlen(kid) + 1);
-    return 0;
+    return header_text(header, "kid", parts->kid, sizeof parts->kid);
 }
 
 int token_parse(const char *p, size_t n, struct token_parts *ret_parts)
@@ -65,7 +78,6 @@ int token_parse(const char *p, size_t n, struct token_parts *ret_parts)
     _cleanup_(json_freep) json_t *header = NULL;
     struct token_parts parts = { 0 };
     const char *first, *second;
-    size_t size;
     int r;
 
     if (n > TOKEN_MAX)
@@ -77,12 +89,13 @@ int token_parse(const char *p, size_t n, struct token_parts *ret_parts)
     r = decode_object(p, (size_t)(first - p), &header);
     if (r < 0)
         return r;
-    r = header_check(header, parts.kid);
+    r = header_check(header, &parts);
     if (r < 0)
         return r;
     parts.signed_n = (size_t)(second - p);
-    r = secret_base64url_decode(second + 1, n - parts.signed_n - 1, parts.signature, sizeof parts.signature, &size);
-    if (r < 0 || size != sizeof parts.signature)
+    r = secret_base64url_decode(
+        second + 1, n - parts.signed_n - 1, parts.signature, sizeof parts.signature, &parts.signature_n);
+    if (r < 0)
         return -EBADMSG;
     r = decode_object(first + 1, (size_t)(second - first - 1), &parts.payload);
     if (r < 0)

@@ -83,6 +83,9 @@ int token_verifier_jwks(struct token_verifier *verifier, char **ret_json);
  */
 int token_verify(struct token_verifier *verifier, const char *p, size_t n, struct identity *ret_identity);
 
+/* Whether the token is one of ours that is remembered, and who calls then. Costs a digest. */
+bool token_recall(struct token_verifier *verifier, const char *p, size_t n, struct identity *ret_identity);
+
 /* The bits of a space-separated scope; unknown words have none. */
 uint64_t token_scope_bits(const struct token_verifier *verifier, const char *scope);
 

@@ -11,95 +11,21 @@
 
 #define RELOAD_BURST 4
 
-/* One immutable set of keys; readers hold a reference while they check. */
-struct key_set {
-    atomic_size_t refs;
-    uint64_t generation;
-    size_t n;
-    struct token_key keys[];
-};
-
 struct token_verifier {
     struct token_options options;
     char *issuer, *audience;
     struct token_cache *cache;
     EVP_MD *sha256;
-
-    pthread_rwlock_t keys_lock;
-    struct key_set *keys;
-    _Atomic uint64_t generation; /* of the current set; remembered tokens of another are void */
-
-    pthread_mutex_t reload_lock;
-    int64_t reload_refilled_us;
-    int reloads_left;
-    int reload_result;
+    struct key_ring ring;
 };
-
-static struct key_set *key_set_new(size_t n)
-{
-    struct key_set *set = calloc(1, sizeof *set + n * sizeof set->keys[0]);
-
-    if (set)
-        atomic_init(&set->refs, 1);
-    return set;
-}
-
-static void key_set_unref(struct key_set *set)
-{
-    if (!set || atomic_fetch_sub_explicit(&set->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    for (size_t i = 0; i < set->n; i++)
-        token_key_clear(&set->keys[i]);
-    free(set);
-}
-
-static void key_set_unrefp(struct key_set **set)
-{
-    key_set_unref(*set);
-}
-
-static struct key_set *key_set_acquire(struct token_verifier *v)
-{
-    struct key_set *set;
-
-    pthread_rwlock_rdlock(&v->keys_lock);
-    set = v->keys;
-    atomic_fetch_add_explicit(&set->refs, 1, memory_order_relaxed);
-    pthread_rwlock_unlock(&v->keys_lock);
-    return set;
-}
-
-static const struct token_key *key_set_find(const struct key_set *set, const char *kid)
-{
-    for (size_t i = 0; i < set->n; i++)
-        if (strcmp(set->keys[i].kid, kid) == 0)
-            return &set->keys[i];
-    return NULL;
-}
-
-static bool key_set_same(const struct key_set *a, const struct key_set *b)
-{
-    const struct token_key *other;
-
-    if (a->n != b->n)
-        return false;
-    for (size_t i = 0; i < a->n; i++) {
-        other = key_set_find(b, a->keys[i].kid);
-        if (!other || strcmp(other->jwk, a->keys[i].jwk) != 0)
-            return false;
-    }
-    return true;
-}
 
 struct token_verifier *token_verifier_free(struct token_verifier *v)
 {
     if (!v)
         return NULL;
-    key_set_unref(v->keys);
+    key_ring_done(&v->ring);
     token_cache_free(v->cache);
     EVP_MD_free(v->sha256);
-    pthread_rwlock_destroy(&v->keys_lock);
-    pthread_mutex_destroy(&v->reload_lock);
     free(v->issuer);
     free(v->audience);
     free(v);
@@ -123,23 +49,18 @@ int token_verifier_new(const struct token_options *options, struct token_verifie
     v = calloc(1, sizeof *v);
     if (!v)
         return -ENOMEM;
-    pthread_rwlock_init(&v->keys_lock, NULL);
-    pthread_mutex_init(&v->reload_lock, NULL);
+    if (key_ring_init(&v->ring, options->reload, options->userdata, options->reload_interval, RELOAD_BURST) < 0)
+        return -ENOMEM;
     v->issuer = strdup(options->issuer);
     v->audience = strdup(options->audience);
-    v->keys = key_set_new(0);
     v->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     if (options->cache_max > 0)
         v->cache = token_cache_new(options->cache_max);
-    if (!v->issuer || !v->audience || !v->keys || !v->sha256 || (options->cache_max > 0 && !v->cache))
+    if (!v->issuer || !v->audience || !v->sha256 || (options->cache_max > 0 && !v->cache))
         return -ENOMEM;
     v->options = *options;
-    if (v->options.reload_interval < 1)
-        v->options.reload_interval = 1;
     v->options.issuer = v->issuer;
     v->options.audience = v->audience;
-    v->keys->generation = 1;
-    atomic_init(&v->generation, 1);
     *ret_verifier = TAKE_PTR(v);
     return 0;
 }
@@ -163,28 +84,19 @@ static int key_set_read(const char *const *jwks, size_t n, struct key_set **ret_
 
 int token_verifier_set_keys(struct token_verifier *v, const char *const *jwks, size_t n)
 {
-    struct key_set *set, *unused;
+    struct key_set *set;
     int r;
 
     r = key_set_read(jwks, n, &set);
     if (r < 0)
         return r;
-    unused = set;
-    pthread_rwlock_wrlock(&v->keys_lock);
-    if (!key_set_same(set, v->keys)) {
-        set->generation = v->keys->generation + 1;
-        atomic_store_explicit(&v->generation, set->generation, memory_order_release);
-        unused = v->keys;
-        v->keys = set;
-    }
-    pthread_rwlock_unlock(&v->keys_lock);
-    key_set_unref(unused);
+    (void)key_ring_replace(&v->ring, set);
     return 0;
 }
 
 int token_verifier_jwks(struct token_verifier *v, char **ret_json)
 {
-    _cleanup_(key_set_unrefp) struct key_set *set = key_set_acquire(v);
+    _cleanup_(key_set_unrefp) struct key_set *set = key_ring_acquire(&v->ring);
     size_t size = sizeof "{\"keys\":[]}";
     char *json, *at;
 
@@ -206,9 +118,9 @@ int token_verifier_jwks(struct token_verifier *v, char **ret_json)
 
 bool token_verifier_knows(struct token_verifier *v, const char *kid)
 {
-    _cleanup_(key_set_unrefp) struct key_set *set = key_set_acquire(v);
+    _cleanup_(key_set_unrefp) struct key_set *set = key_ring_acquire(&v->ring);
 
-    return key_set_find(set, kid) != NULL;
+    return key_set_find(set, kid, TOKEN_ES256) != NULL;
 }
 
 uint64_t token_scope_bits(const struct token_verifier *v, const char *scope)
@@ -227,43 +139,14 @@ uint64_t token_scope_bits(const struct token_verifier *v, const char *scope)
     return bits;
 }
 
-/* A few reloads at once, then one in each interval: a flood of made-up kids costs next to nothing. */
-static bool may_reload(struct token_verifier *v, int64_t now_us)
+/* What every token of ours has in its header and its signature. */
+static int form_check(const struct token_parts *parts)
 {
-    const int64_t interval_us = v->options.reload_interval * 1000000;
-    int64_t since = now_us - v->reload_refilled_us;
-
-    if (since < 0 || since >= interval_us * RELOAD_BURST) {
-        v->reloads_left = RELOAD_BURST;
-        v->reload_refilled_us = now_us;
-    } else if (since >= interval_us) {
-        v->reloads_left += (int)(since / interval_us);
-        if (v->reloads_left > RELOAD_BURST)
-            v->reloads_left = RELOAD_BURST;
-        v->reload_refilled_us += since / interval_us * interval_us;
-    }
-    if (v->reloads_left == 0)
-        return false;
-    v->reloads_left--;
-    return true;
-}
-
-static int reload(struct token_verifier *v, const char *kid, int64_t now_us)
-{
-    _cleanup_(key_set_unrefp) struct key_set *set = NULL;
-    int r = 0;
-
-    if (!v->options.reload)
-        return 0;
-    pthread_mutex_lock(&v->reload_lock);
-    set = key_set_acquire(v);
-    if (!key_set_find(set, kid)) {
-        if (may_reload(v, now_us))
-            v->reload_result = v->options.reload(v->options.userdata);
-        r = v->reload_result;
-    }
-    pthread_mutex_unlock(&v->reload_lock);
-    return r;
+    if (strcmp(parts->alg, token_alg_name(TOKEN_ES256)) != 0 || !parts->kid[0])
+        return -EKEYREJECTED;
+    if (strlen(parts->kid) >= TOKEN_KID_CHARS)
+        return -ENOKEY;
+    return parts->signature_n != 64 ? -EBADMSG : 0;
 }
 
 /* Parse, find the key, check the signature, then the claims; remember what held. */
@@ -277,31 +160,32 @@ static int verify_anew(struct token_verifier *v, const char *p, size_t n, const 
     int r;
 
     r = token_parse(p, n, &parts);
+    if (r == 0)
+        r = form_check(&parts);
+    if (r == 0)
+        r = key_ring_find(&v->ring, parts.kid, TOKEN_ES256, now_us, &set, &key);
     if (r < 0)
         return r;
-    set = key_set_acquire(v);
-    key = key_set_find(set, parts.kid);
-    if (!key) {
-        r = reload(v, parts.kid, now_us);
-        if (r < 0)
-            return -EAGAIN;
-        key_set_unref(set);
-        set = key_set_acquire(v);
-        key = key_set_find(set, parts.kid);
-    }
-    if (!key)
-        return -ENOKEY;
-    r = token_key_check(key, p, parts.signed_n, parts.signature);
+    r = token_signature_check(key->pkey, key->alg, p, parts.signed_n, parts.signature, parts.signature_n);
     if (r < 0)
         return r;
     r = token_claims_check(v, &v->options, parts.payload, now_us, &id);
     if (r < 0)
         return r;
-    memcpy(id.kid, key->kid, sizeof id.kid);
+    memcpy(id.kid, parts.kid, sizeof id.kid);
     if (v->cache)
         token_cache_put(v->cache, digest, set->generation, now_us, &id);
     *ret_identity = id;
     return 0;
+}
+
+bool token_recall(struct token_verifier *v, const char *p, size_t n, struct identity *ret_identity)
+{
+    uint8_t digest[TOKEN_DIGEST_BYTES];
+
+    return v->cache && n > 0 && n <= TOKEN_MAX && EVP_Digest(p, n, digest, NULL, v->sha256, NULL) == 1 &&
+        token_cache_get(v->cache, digest, atomic_load_explicit(&v->ring.generation, memory_order_acquire),
+            clock_now_us(), ret_identity);
 }
 
 int token_verify(struct token_verifier *v, const char *p, size_t n, struct identity *ret_identity)
@@ -316,7 +200,7 @@ int token_verify(struct token_verifier *v, const char *p, size_t n, struct ident
     if (EVP_Digest(p, n, digest, NULL, v->sha256, NULL) != 1)
         return -ENOMEM;
     if (token_cache_get(
-            v->cache, digest, atomic_load_explicit(&v->generation, memory_order_acquire), now_us, ret_identity))
+            v->cache, digest, atomic_load_explicit(&v->ring.generation, memory_order_acquire), now_us, ret_identity))
         return 0;
     return verify_anew(v, p, n, digest, now_us, ret_identity);
 }
