@@ -38,6 +38,7 @@ enum source_kind {
     FROM_IF_MATCH,  /* version, "*", or NULL */
     FROM_IF_NONE_MATCH,
     FROM_REQUEST_ID, /* the trace id */
+    FROM_LANGUAGE,   /* "vi" or "en", after Accept-Language */
 };
 
 struct source {

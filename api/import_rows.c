@@ -61,6 +61,12 @@ static int column_of(struct str name)
     return -ENOENT;
 }
 
+/* A version that is there and blank says that there is no value yet; one that is not there says nothing. */
+static struct str blank_of(int column)
+{
+    return str_is(STR("version"), columns[column]) ? STR("") : (struct str){ NULL, 0 };
+}
+
 static const struct schema *member_schema(const struct schema *row, struct str name)
 {
     for (size_t i = 0; i < row->n_properties; i++)
@@ -196,6 +202,8 @@ static void collect_members(struct reader *rd, json_t *tree, struct import_row *
             continue;
         if (json_is_real(value) && str_is(str_from(key), "version"))
             row->values[at] = str_from(arena_printf(rd->arena, "%.0f", json_real_value(value)));
+        else if (json_is_null(value))
+            row->values[at] = blank_of(at);
         else
             row->values[at] = member_text(rd->arena, value);
     }
@@ -398,7 +406,7 @@ static int add_csv_row(struct reader *rd, const struct csv_row *record, const st
     }
     for (size_t i = 0; i < n && i < record->n; i++)
         if (header[i].at >= 0)
-            row.values[header[i].at] = csv_value(rd, &header[i], record->field[i]);
+            row.values[header[i].at] = record->field[i].n == 0 ? blank_of(header[i].at) : csv_value(rd, &header[i], record->field[i]);
     for (size_t i = 0; i < schema->n_properties; i++) {
         int at = column_of(str_from(schema->properties[i].name));
 

@@ -33,6 +33,7 @@ static const char *source_value(struct exchange *x, const struct source *source)
     case FROM_IF_MATCH: return etag_versions(x->arena, exchange_header(x, "If-Match"));
     case FROM_IF_NONE_MATCH: return etag_versions(x->arena, exchange_header(x, "If-None-Match"));
     case FROM_REQUEST_ID: return x->trace_id;
+    case FROM_LANGUAGE: return x->language == LANGUAGE_VI ? "vi" : "en";
     }
     return NULL;
 }

@@ -187,7 +187,7 @@ class Binding:
 
     def source(self, o, query, name):
         plain = {"body": "FROM_BODY", "new_id": "FROM_NEW_ID", "if_match": "FROM_IF_MATCH",
-                 "if_none_match": "FROM_IF_NONE_MATCH", "request_id": "FROM_REQUEST_ID"}
+                 "if_none_match": "FROM_IF_NONE_MATCH", "request_id": "FROM_REQUEST_ID", "language": "FROM_LANGUAGE"}
         headers = {"if_match": "If-Match", "if_none_match": "If-None-Match"}
         if name in plain:
             if name == "body" and not o.bodies:
