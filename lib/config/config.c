@@ -76,6 +76,8 @@ const struct config_setting config_settings[] = {
         "How long an access token is good.", false, NULL },
     { "refresh_lifetime_s", CONFIG_INT, AT(refresh_lifetime_s), "1209600", 60, DAYS(366),
         "How long a refresh token is good.", false, NULL },
+    { "client_secret_overlap_hours", CONFIG_INT, AT(client_secret_overlap_hours), "24", 0, 720,
+        "How long a client's secrets go on when it is given a new one.", false, NULL },
     { "password_workers", CONFIG_INT, AT(password_workers), "2", 1, 64,
         "Passwords checked at once; each takes a core and 19 MiB.", false, NULL },
     { "login_failures", CONFIG_INT, AT(login_failures), "10", 1, 1000,
@@ -125,21 +127,36 @@ static void print_upper(const char *name, FILE *out)
         (void)fputc(toupper((unsigned char)*name), out);
 }
 
+static void print_help(const struct config_setting *s, const char *before, FILE *out)
+{
+    if (s->group)
+        (void)fprintf(out, "\n%s\n", s->group);
+    (void)fprintf(out, "  %s%s (", before, s->name);
+    print_type(s, out);
+    if (s->fallback[0])
+        (void)fprintf(out, "; default %s", s->fallback);
+    (void)fprintf(out, "%s)\n      %s\n", s->secret ? "; secret" : "", s->help);
+}
+
 void config_help(FILE *out)
 {
     (void)fputs(
         "Settings: \"name = value\" in the file, or the variable TIENDO_<NAME>, which goes before the file.\n", out);
-    for (size_t i = 0; i < config_settings_count; i++) {
-        const struct config_setting *s = &config_settings[i];
+    for (size_t i = 0; i < config_settings_count; i++)
+        print_help(&config_settings[i], "", out);
+    for (size_t i = 0; i < config_issuer_settings_count; i++)
+        print_help(&config_issuer_settings[i], "issuer.<name>.", out);
+}
 
-        if (s->group)
-            (void)fprintf(out, "\n%s\n", s->group);
-        (void)fprintf(out, "  %s (", s->name);
-        print_type(s, out);
-        if (s->fallback[0])
-            (void)fprintf(out, "; default %s", s->fallback);
-        (void)fprintf(out, "%s)\n      %s\n", s->secret ? "; secret" : "", s->help);
-    }
+static void print_example(const struct config_setting *s, const char *before, const char *variable, FILE *out)
+{
+    if (s->group)
+        (void)fprintf(out, "\n## %s\n", s->group);
+    (void)fprintf(out, "\n# %s\n# ", s->help);
+    print_type(s, out);
+    (void)fprintf(out, "%s or TIENDO_%s", s->secret ? "; secret," : ";", variable);
+    print_upper(s->name, out);
+    (void)fprintf(out, "\n#%s%s =%s%s\n", before, s->name, s->fallback[0] ? " " : "", s->fallback);
 }
 
 void config_example(FILE *out)
@@ -148,17 +165,10 @@ void config_example(FILE *out)
         "# Every setting of Tiendo at its default. A line that begins with # is a comment; the environment variable\n"
         "# TIENDO_<NAME> goes before the file. An unknown or repeated setting stops the start.\n",
         out);
-    for (size_t i = 0; i < config_settings_count; i++) {
-        const struct config_setting *s = &config_settings[i];
-
-        if (s->group)
-            (void)fprintf(out, "\n## %s\n", s->group);
-        (void)fprintf(out, "\n# %s\n# ", s->help);
-        print_type(s, out);
-        (void)fputs(s->secret ? "; secret, or TIENDO_" : "; or TIENDO_", out);
-        print_upper(s->name, out);
-        (void)fprintf(out, "\n#%s =%s%s\n", s->name, s->fallback[0] ? " " : "", s->fallback);
-    }
+    for (size_t i = 0; i < config_settings_count; i++)
+        print_example(&config_settings[i], "", "", out);
+    for (size_t i = 0; i < config_issuer_settings_count; i++)
+        print_example(&config_issuer_settings[i], "issuer.sso.", "ISSUER__SSO__", out);
 }
 
 static void print_list(const struct config_list *list, FILE *out)
@@ -167,26 +177,34 @@ static void print_list(const struct config_list *list, FILE *out)
         (void)fprintf(out, "%s%s", i > 0 ? ", " : "", list->item[i]);
 }
 
+static void print_value(const struct config_setting *s, const void *base, FILE *out)
+{
+    const void *at = (const char *)base + s->offset;
+    const char *text = s->type == CONFIG_TEXT ? *(const char *const *)at : NULL;
+
+    (void)fprintf(out, "%s = ", s->name);
+    if (s->secret)
+        (void)fputs(text && text[0] ? "(set)" : "(unset)", out);
+    else if (text)
+        (void)fputs(text, out);
+    else if (s->type == CONFIG_LIST)
+        print_list(at, out);
+    else if (s->type == CONFIG_BOOL)
+        (void)fputs(*(const bool *)at ? "yes" : "no", out);
+    else if (s->type == CONFIG_LEVEL)
+        (void)fputs(log_level_name((enum log_level) * (const int64_t *)at), out);
+    else
+        (void)fprintf(out, "%" PRId64, *(const int64_t *)at);
+    (void)fputc('\n', out);
+}
+
 void config_print(const struct config *c, FILE *out)
 {
-    for (size_t i = 0; i < config_settings_count; i++) {
-        const struct config_setting *s = &config_settings[i];
-        const void *at = (const char *)c + s->offset;
-        const char *text = s->type == CONFIG_TEXT ? *(const char *const *)at : NULL;
-
-        (void)fprintf(out, "%s = ", s->name);
-        if (s->secret)
-            (void)fputs(text && text[0] ? "(set)" : "(unset)", out);
-        else if (text)
-            (void)fputs(text, out);
-        else if (s->type == CONFIG_LIST)
-            print_list(at, out);
-        else if (s->type == CONFIG_BOOL)
-            (void)fputs(*(const bool *)at ? "yes" : "no", out);
-        else if (s->type == CONFIG_LEVEL)
-            (void)fputs(log_level_name((enum log_level) * (const int64_t *)at), out);
-        else
-            (void)fprintf(out, "%" PRId64, *(const int64_t *)at);
-        (void)fputc('\n', out);
-    }
+    for (size_t i = 0; i < config_settings_count; i++)
+        print_value(&config_settings[i], c, out);
+    for (size_t n = 0; n < c->n_issuers; n++)
+        for (size_t i = 0; i < config_issuer_settings_count; i++) {
+            (void)fprintf(out, "issuer.%s.", c->issuers[n].name);
+            print_value(&config_issuer_settings[i], &c->issuers[n], out);
+        }
 }

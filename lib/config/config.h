@@ -17,6 +17,19 @@ struct config_list {
     size_t n;
 };
 
+#define CONFIG_ISSUERS_MAX 8
+
+/* An outside issuer whose tokens are taken: settings issuer.<name>.<setting>. */
+struct config_issuer {
+    const char *name; /* small letters and digits */
+    const char *iss;
+    struct config_list audience, algorithms, required, roles;
+    const char *jwks_file, *jwks_url, *ca_file;
+    const char *root;
+    const char *account_claim, *client_claim, *grant_claim, *unit_claim, *roles_claim;
+    int64_t leeway_s, max_age_s, refresh_s, stale_s;
+};
+
 /* Texts and lists live in the arena given to config_load; an unset text is "". */
 struct config {
     /* addresses */
@@ -36,8 +49,11 @@ struct config {
     /* tokens and passwords */
     int64_t token_lifetime_s, refresh_lifetime_s;
     const char *key_file, *master_key;
+    int64_t client_secret_overlap_hours;
     int64_t password_workers;
     int64_t login_failures, login_window_s;
+    struct config_issuer issuers[CONFIG_ISSUERS_MAX];
+    size_t n_issuers;
     /* limits */
     int64_t rate_limit_per_s, rate_limit_burst;
     int64_t idempotency_hours;

@@ -17,12 +17,22 @@
 /* Variables of that prefix which are no settings. */
 static const char *const not_settings[] = { "TIENDO_TEST_CLOCK" };
 
+#define ISSUER_NAME_MAX 16
+
 struct load {
     struct arena *arena;
     struct config config;
     struct buf *faults;
     bool any, no_memory;
     bool *seen; /* by setting, in the file */
+    bool *seen_of_issuer[CONFIG_ISSUERS_MAX];
+};
+
+/* Where a value goes. */
+struct slot {
+    const struct config_setting *setting;
+    void *base;
+    bool *seen;
 };
 
 /* "WHERE: TEXT" as a line. */
@@ -115,9 +125,10 @@ static int parse_list(struct arena *a, const char *text, struct config_list *ret
     return 0;
 }
 
-static int parse_value(struct load *l, const struct config_setting *s, const char *text)
+/* base: the struct that the row's offset is in. */
+static int parse_value(struct load *l, const struct config_setting *s, void *base, const char *text)
 {
-    void *at = (char *)&l->config + s->offset;
+    void *at = (char *)base + s->offset;
     enum log_level level;
     size_t n = strlen(text);
     char *copy;
@@ -162,10 +173,11 @@ static void expected(const struct config_setting *s, char *ret, size_t n)
     }
 }
 
-static void set(struct load *l, const struct config_setting *s, const char *where, const char *text)
+static void set(struct load *l, const struct slot *slot, const char *where, const char *text)
 {
+    const struct config_setting *s = slot->setting;
     char wanted[96];
-    int r = parse_value(l, s, text);
+    int r = parse_value(l, s, slot->base, text);
 
     if (r == -ENOMEM)
         l->no_memory = true;
@@ -181,15 +193,77 @@ static void set(struct load *l, const struct config_setting *s, const char *wher
 static void load_defaults(struct load *l)
 {
     for (size_t i = 0; i < config_settings_count; i++)
-        set(l, &config_settings[i], "default", config_settings[i].fallback);
+        set(l, &(struct slot){ &config_settings[i], &l->config, NULL }, "default", config_settings[i].fallback);
 }
 
-static const struct config_setting *find(const char *name)
+static const struct config_setting *find_row(const struct config_setting *rows, size_t n, const char *name)
 {
-    for (size_t i = 0; i < config_settings_count; i++)
-        if (strcmp(config_settings[i].name, name) == 0)
-            return &config_settings[i];
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(rows[i].name, name) == 0)
+            return &rows[i];
     return NULL;
+}
+
+/* The issuer of that name, new at its first setting; NULL when the name is none, or one too many. */
+static struct config_issuer *find_issuer(struct load *l, const char *name, size_t n, size_t *ret_index)
+{
+    struct config *c = &l->config;
+    struct config_issuer *issuer;
+
+    if (n == 0 || n > ISSUER_NAME_MAX || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789") < n)
+        return NULL;
+    for (*ret_index = 0; *ret_index < c->n_issuers; (*ret_index)++) {
+        issuer = &c->issuers[*ret_index];
+        if (strlen(issuer->name) == n && memcmp(issuer->name, name, n) == 0)
+            return issuer;
+    }
+    if (c->n_issuers == CONFIG_ISSUERS_MAX)
+        return NULL;
+    issuer = &c->issuers[c->n_issuers];
+    issuer->name = arena_strndup(l->arena, name, n);
+    l->seen_of_issuer[c->n_issuers] = arena_array(l->arena, config_issuer_settings_count, sizeof(bool));
+    if (!issuer->name || !l->seen_of_issuer[c->n_issuers]) {
+        l->no_memory = true;
+        return NULL;
+    }
+    c->n_issuers++;
+    for (size_t i = 0; i < config_issuer_settings_count; i++) {
+        const struct config_setting *s = &config_issuer_settings[i];
+
+        set(l, &(struct slot){ s, issuer, NULL }, "default", s->fallback);
+    }
+    return issuer;
+}
+
+/* issuer.<name>.<setting> */
+static bool find_of_issuer(struct load *l, const char *name, struct slot *ret)
+{
+    const char *of = name + strlen("issuer."), *dot = strchr(of, '.');
+    const struct config_setting *s;
+    size_t index;
+
+    s = dot ? find_row(config_issuer_settings, config_issuer_settings_count, dot + 1) : NULL;
+    if (!s)
+        return false;
+    ret->setting = s;
+    ret->base = find_issuer(l, of, (size_t)(dot - of), &index);
+    if (!ret->base)
+        return false;
+    ret->seen = &l->seen_of_issuer[index][s - config_issuer_settings];
+    return true;
+}
+
+static bool find(struct load *l, const char *name, struct slot *ret)
+{
+    const struct config_setting *s;
+
+    if (strncmp(name, "issuer.", strlen("issuer.")) == 0)
+        return find_of_issuer(l, name, ret);
+    s = find_row(config_settings, config_settings_count, name);
+    if (!s)
+        return false;
+    *ret = (struct slot){ s, &l->config, &l->seen[s - config_settings] };
+    return true;
 }
 
 /* Cut the spaces around, in place. */
@@ -208,8 +282,8 @@ static char *trim(char *p)
 
 static void load_line(struct load *l, const char *where, char *line)
 {
-    const struct config_setting *s;
     char *name = trim(line), *equals;
+    struct slot slot;
 
     if (!*name || *name == '#')
         return;
@@ -220,17 +294,16 @@ static void load_line(struct load *l, const char *where, char *line)
     }
     *equals = '\0';
     name = trim(name);
-    s = find(name);
-    if (!s) {
+    if (!find(l, name, &slot)) {
         fault(l, where, "unknown setting \"%.64s\"", name);
         return;
     }
-    if (l->seen[s - config_settings]) {
-        fault(l, where, "%s is set twice", s->name);
+    if (*slot.seen) {
+        fault(l, where, "%s is set twice", name);
         return;
     }
-    l->seen[s - config_settings] = true;
-    set(l, s, where, trim(equals + 1));
+    *slot.seen = true;
+    set(l, &slot, where, trim(equals + 1));
 }
 
 /* The whole file as text (owned); NULL after a fault. */
@@ -282,11 +355,25 @@ static bool is_setting(const char *variable, size_t n)
     return true;
 }
 
+/* The setting's name in small letters; two underlines stand for the dot in issuer.<name>.<setting>. */
+static void variable_name(const char *variable, size_t n, char *ret)
+{
+    for (size_t i = 0; i < n; i++) {
+        /* Lower case in the variable's name would be a second spelling. */
+        bool lower = islower((unsigned char)variable[i]);
+        bool dot = i + 1 < n && variable[i] == '_' && variable[i + 1] == '_';
+
+        *ret++ = lower ? '?' : dot ? '.' : (char)tolower((unsigned char)variable[i]);
+        i += dot;
+    }
+    *ret = '\0';
+}
+
 static void load_variable(struct load *l, const char *variable)
 {
-    const struct config_setting *s;
     size_t n = strcspn(variable, "="), prefix = strlen(PREFIX);
     char name[64], where[96];
+    struct slot slot;
 
     if (strncmp(variable, PREFIX, prefix) != 0 || !is_setting(variable, n))
         return;
@@ -295,23 +382,22 @@ static void load_variable(struct load *l, const char *variable)
         fault(l, where, "unknown setting");
         return;
     }
-    for (size_t i = prefix; i < n; i++) {
-        /* Lower case in the variable's name would be a second spelling. */
-        bool lower = islower((unsigned char)variable[i]);
-        name[i - prefix] = lower ? '?' : (char)tolower((unsigned char)variable[i]);
-    }
-    name[n - prefix] = '\0';
-    s = find(name);
-    if (!s) {
+    variable_name(variable + prefix, n - prefix, name);
+    if (!find(l, name, &slot)) {
         fault(l, where, "unknown setting");
         return;
     }
-    set(l, s, where, variable + n + 1);
+    set(l, &slot, where, variable + n + 1);
 }
 
 static bool is_set(const char *text)
 {
     return text && text[0];
+}
+
+static void tell_issuer(void *userdata, const char *where, const char *what)
+{
+    fault(userdata, where, "%s", what);
 }
 
 /* What no single row can say. */
@@ -328,6 +414,7 @@ static void check_together(struct load *l)
     for (size_t i = 0; i < c->cors_origins.n; i++)
         if (strcmp(c->cors_origins.item[i], "*") == 0)
             fault(l, "cors_origins", "names origins one by one; * is not taken");
+    config_issuers_check(c, tell_issuer, l);
 }
 
 int config_load(struct arena *a, const char *file, char *const *env, struct config *ret, struct buf *faults)

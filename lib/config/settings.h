@@ -18,7 +18,7 @@ enum config_type {
 struct config_setting {
     const char *name;
     enum config_type type;
-    size_t offset; /* in struct config */
+    size_t offset; /* in its struct */
     const char *fallback;
     int64_t min, max; /* numbers: the value; texts and lists: their length in bytes */
     const char *help;
@@ -28,5 +28,14 @@ struct config_setting {
 
 extern const struct config_setting config_settings[];
 extern const size_t config_settings_count;
+
+/* The same for one outside issuer: offsets are in struct config_issuer, names come behind "issuer.<name>.". */
+extern const struct config_setting config_issuer_settings[];
+extern const size_t config_issuer_settings_count;
+
+/* Tells every fault that no single row can say. */
+struct config;
+void config_issuers_check(
+    const struct config *c, void (*tell)(void *userdata, const char *where, const char *what), void *userdata);
 
 #endif
