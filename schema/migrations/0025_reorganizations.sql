@@ -1,0 +1,172 @@
+-- Reorganizations: what a decision changes in the tree on a day, past or to come, several steps at once. Its steps write the spans
+-- of the units (0026); what is of today is then brought in line, and what is of a later day by the background on that day.
+SET search_path = tiendo, public;
+
+CREATE TABLE reorganization (
+  id uuid PRIMARY KEY,
+  decision text NOT NULL CHECK (length(decision) BETWEEN 1 AND 200),
+  title text CHECK (length(title) BETWEEN 1 AND 500),
+  effective_on date NOT NULL,
+  made_up boolean NOT NULL DEFAULT false,
+  note text CHECK (length(note) <= 4000),
+  steps jsonb NOT NULL,
+  carry jsonb NOT NULL DEFAULT '[]',
+  impact jsonb NOT NULL,
+  units int NOT NULL,
+  -- the units concerned as they were and as they were left, by id: to go back by, as long as nothing has been built on it
+  before jsonb NOT NULL,
+  after jsonb NOT NULL,
+  established uuid[] NOT NULL,
+  reverted_at timestamptz,
+  revert_reason text CHECK (length(revert_reason) BETWEEN 1 AND 1000),
+  account_id uuid,
+  client_id uuid,
+  version bigint NOT NULL DEFAULT 1,
+  created_at timestamptz NOT NULL DEFAULT clock_now(),
+  updated_at timestamptz NOT NULL DEFAULT clock_now()
+);
+CREATE INDEX reorganization_day ON reorganization (effective_on, id);
+CREATE INDEX reorganization_created ON reorganization (created_at, id);
+CREATE TABLE reorganization_unit (
+  reorganization_id uuid NOT NULL REFERENCES reorganization (id),
+  organization_id uuid NOT NULL,
+  scope_key text COLLATE "C" NOT NULL,
+  PRIMARY KEY (reorganization_id, organization_id)
+);
+CREATE INDEX reorganization_unit_organization ON reorganization_unit (organization_id);
+CREATE INDEX reorganization_unit_key ON reorganization_unit (scope_key);
+DO $do$ BEGIN PERFORM protect('reorganization_unit', NULL, 'area'); END $do$;
+ALTER TABLE reorganization ENABLE ROW LEVEL SECURITY;
+ALTER TABLE reorganization FORCE ROW LEVEL SECURITY;
+CREATE POLICY owner_all ON reorganization TO tiendo_owner USING (true) WITH CHECK (true);
+-- Seen by whoever sees a unit it concerns.
+CREATE POLICY service_read ON reorganization FOR SELECT TO tiendo_service USING (
+  EXISTS (SELECT FROM reorganization_unit u WHERE u.reorganization_id = id));
+GRANT SELECT (id, decision, title, effective_on, made_up, note, units, reverted_at, revert_reason, version, created_at, updated_at)
+  ON reorganization TO tiendo_service;
+GRANT SELECT ON reorganization_unit TO tiendo_service;
+
+-- The day up to which the tree of today has been brought in line with the spans.
+CREATE TABLE tree_state (
+  singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+  settled_on date NOT NULL
+);
+INSERT INTO tree_state (settled_on) VALUES (today());
+ALTER TABLE tree_state ENABLE ROW LEVEL SECURITY;
+ALTER TABLE tree_state FORCE ROW LEVEL SECURITY;
+CREATE POLICY owner_all ON tree_state TO tiendo_owner USING (true) WITH CHECK (true);
+
+-- ---- images ------------------------------------------------------------------------------------------------
+-- A unit as far as a reorganization changes it.
+CREATE FUNCTION unit_image(unit uuid) RETURNS jsonb LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
+  SELECT jsonb_build_object(
+    'spans', (SELECT jsonb_agg(jsonb_build_array(s.validity::text, s.name, s.kind, s.parent_id, s.reason) ORDER BY s.validity)
+      FROM organization_span s WHERE s.organization_id = unit),
+    'identifiers', (SELECT jsonb_agg(jsonb_build_array(i.scheme, i.value, i.validity::text) ORDER BY i.scheme, i.value, i.validity)
+      FROM organization_identifier i WHERE i.organization_id = unit)) $$;
+-- What the journal keeps of a unit that a reorganization changed.
+CREATE FUNCTION unit_brief(unit uuid) RETURNS jsonb LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
+  SELECT jsonb_build_object('id', o.id, 'code', o.code, 'name', o.name, 'kind', o.kind, 'parent', p.code, 'valid_from', o.valid_from,
+    'valid_to', o.valid_to, 'version', o.version)
+  FROM organization o LEFT JOIN organization p ON p.id = o.parent_id WHERE o.id = unit $$;
+
+-- ---- today ---------------------------------------------------------------------------------------------------
+-- Brings the rows of units in line with their spans: the span of today, before a unit's first day its first, after its end its last.
+CREATE FUNCTION organization_sync(units uuid[], action text, request_id text) RETURNS void
+  LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
+DECLARE
+  unit uuid;
+  was jsonb;
+  changed boolean;
+BEGIN
+  FOREACH unit IN ARRAY units LOOP
+    was := unit_brief(unit);
+    WITH life AS (
+      SELECT min(lower(s.validity)) AS starts, CASE WHEN bool_or(upper_inf(s.validity)) THEN NULL ELSE max(upper(s.validity)) - 1 END AS ends
+      FROM organization_span s WHERE s.organization_id = unit
+    ), now_is AS (
+      SELECT s.name, s.kind, s.parent_id, l.starts, l.ends
+      FROM organization_span s, life l
+      WHERE s.organization_id = unit
+      ORDER BY s.validity @> greatest(least(today(), coalesce(l.ends, today())), l.starts) DESC, s.validity DESC LIMIT 1
+    )
+    UPDATE organization o SET name = n.name, kind = n.kind, parent_id = n.parent_id, valid_from = n.starts, valid_to = n.ends,
+      former = organization_former(unit, coalesce(n.ends, today())),
+      identifiers = (SELECT coalesce(json_agg(json_build_object('scheme', i.scheme, 'value', i.value, 'valid_from', lower(i.validity),
+        'valid_to', upper(i.validity) - 1) ORDER BY i.scheme, i.validity), '[]') FROM organization_identifier i WHERE i.organization_id = unit),
+      version = o.version + 1, updated_at = clock_now()
+    FROM now_is n WHERE o.id = unit
+      AND (o.name, o.kind, o.parent_id, o.valid_from, o.valid_to, o.former::text, o.identifiers::text) IS DISTINCT FROM (n.name, n.kind, n.parent_id, n.starts, n.ends,
+        organization_former(unit, coalesce(n.ends, today()))::text,
+        (SELECT coalesce(json_agg(json_build_object('scheme', i.scheme, 'value', i.value, 'valid_from', lower(i.validity),
+          'valid_to', upper(i.validity) - 1) ORDER BY i.scheme, i.validity), '[]') FROM organization_identifier i WHERE i.organization_id = unit)::text)
+    RETURNING true INTO changed;
+    IF changed THEN
+      PERFORM journal(action, 'organization', o.id, o.version, o.scope_key, was, unit_brief(unit), request_id)
+      FROM organization o WHERE o.id = unit;
+    END IF;
+    changed := false;
+  END LOOP;
+END $$;
+
+-- Who is assigned, among units whose place, kind or days have changed; over their common ancestor when they are many.
+CREATE FUNCTION assignment_settle(units uuid[]) RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
+DECLARE
+  keys text[] := ARRAY(SELECT o.scope_key FROM organization o WHERE o.id = ANY (units)
+    AND NOT EXISTS (SELECT FROM organization a WHERE a.id = ANY (units) AND a.scope_key = ANY (ancestor_keys(o.scope_key))) ORDER BY 1);
+  a record;
+BEGIN
+  IF cardinality(keys) > 8 THEN
+    keys := ARRAY(SELECT DISTINCT left(k, 6) FROM unnest(keys) k);
+  END IF;
+  FOR a IN SELECT DISTINCT x.indicator_id, k COLLATE "C" AS key FROM unnest(keys) k, assignment x
+      WHERE k ^@ x.scope_key OR x.scope_key ^@ k
+      UNION SELECT u.indicator_id, k FROM unnest(keys) k, assignment_unit u WHERE u.scope_key >= k AND u.scope_key < k || '~'
+      ORDER BY 1, 2 LOOP
+    PERFORM assignment_expand(a.indicator_id, a.key, a.key || '~');
+  END LOOP;
+END $$;
+
+-- Everything that follows from changed spans: closure, orphans, rows of today, places, assignments, heritage. The tree's lock is held alone.
+CREATE FUNCTION tree_settle(units uuid[], action text, request_id text) RETURNS int LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
+DECLARE
+  roots uuid[];
+  moved int;
+BEGIN
+  PERFORM set_config('tiendo.reorganizing', 'on', true);
+  PERFORM closure_refresh(units), orphans_refuse(units, '#/steps'), organization_sync(units, action, request_id);
+  roots := ARRAY(SELECT DISTINCT o.root_id FROM organization o WHERE o.id = ANY (units));
+  -- an ended unit follows its successor, so those are looked at too
+  moved := organization_place_all(ARRAY(
+    SELECT u FROM unnest(units) u UNION SELECT l.predecessor_id FROM organization_lineage l WHERE l.successor_id = ANY (units)), request_id);
+  PERFORM assignment_settle(units);
+  roots := ARRAY(SELECT unnest(roots) UNION SELECT DISTINCT o.root_id FROM organization o WHERE o.id = ANY (units));
+  PERFORM heritage_refresh(roots), set_config('tiendo.reorganizing', '', true);
+  RETURN moved;
+END $$;
+
+-- Brings today in line after a midnight: what has its first or last day since the day that was settled last. How many units changed.
+-- Run by the background of every process; one does it.
+CREATE FUNCTION tree_turn() RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+DECLARE
+  settled date := (SELECT settled_on FROM tree_state);
+  units uuid[];
+BEGIN
+  -- (a clock that was set back: what it passes again is looked at again)
+  IF settled > today() THEN UPDATE tree_state SET settled_on = today(); END IF;
+  IF settled >= today() OR NOT pg_try_advisory_xact_lock(hashtextextended('tiendo.turn', 0)) THEN RETURN 0; END IF;
+  PERFORM tree_lock_alone();
+  settled := (SELECT settled_on FROM tree_state);
+  units := ARRAY(SELECT DISTINCT s.organization_id FROM organization_span s
+    WHERE (lower(s.validity) > settled AND lower(s.validity) <= today()) OR (upper(s.validity) > settled AND upper(s.validity) <= today()));
+  IF cardinality(units) > 0 THEN
+    PERFORM tree_settle(units, 'take_effect', NULL);
+    PERFORM journal('take_effect', 'reorganization', r.id, r.version, u.scope_key, NULL, jsonb_build_object('decision', r.decision,
+        'effective_on', r.effective_on))
+    FROM reorganization r, LATERAL (SELECT x.scope_key FROM reorganization_unit x WHERE x.reorganization_id = r.id ORDER BY length(x.scope_key), x.scope_key LIMIT 1) u
+    WHERE r.effective_on > settled AND r.effective_on <= today() AND r.reverted_at IS NULL;
+  END IF;
+  UPDATE tree_state SET settled_on = today();
+  RETURN cardinality(units);
+END $$;
+GRANT EXECUTE ON FUNCTION tree_turn() TO tiendo_service;
