@@ -97,6 +97,22 @@ static int run(struct background *b, const struct named_query *query, int64_t ar
     return r;
 }
 
+/* Brings the tree of today in line after a midnight: decisions of the day take effect. */
+static int turn_tree(struct background *b)
+{
+    _cleanup_(db_result_freep) struct db_result *rows = NULL;
+    int64_t changed;
+    int r;
+
+    r = fetch(b, &query_tree_turn, NULL, &rows);
+    if (r < 0)
+        return r;
+    changed = strtoll(db_value(rows, 0, 0), NULL, 10);
+    if (changed > 0)
+        log_info("tree_turned", "units=%lld", (long long)changed);
+    return 0;
+}
+
 /* Signs the chain's head into a file, once an interval. A directory that cannot be written is told and does not stop the rest. */
 static int keep_checkpoint(struct background *b)
 {
@@ -165,7 +181,9 @@ static int work(struct background *b)
 {
     int r;
 
-    r = run_steps(b, &query_seal_step);
+    r = turn_tree(b);
+    if (r == 0)
+        r = run_steps(b, &query_seal_step);
     if (r == 0)
         r = run_steps(b, &query_rollup_fold);
     if (r == 0)

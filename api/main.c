@@ -27,6 +27,7 @@ struct command {
 static const struct command commands[] = {
     { "migrate", command_migrate, "bring the database's schema up to date, with the migrating role" },
     { "bootstrap", command_bootstrap, "make a root organization and its first administrator" },
+    { "reorganize", command_reorganize, "record a decision that changes the tree, in any root" },
     { "serve", command_serve, "answer requests until SIGTERM" },
     { "check", command_check, "read the configuration and look at the database, then say what is wrong" },
     { "keys", command_keys, "keys rotate: make a new signing key; the old ones stay good for their tokens" },
@@ -36,8 +37,8 @@ static void print_help(FILE *out)
 {
     fputs("usage: tiendo COMMAND [--config FILE] [ARGUMENT…]\n\ncommands:\n", out);
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
-    fputs("  config     print an example of a configuration file\n"
+        fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].help);
+    fputs("  config      print an example of a configuration file\n"
           "\nsettings (in FILE as name = value, in the environment as TIENDO_<NAME>):\n",
         out);
     config_help(out);

@@ -256,7 +256,7 @@ END $$;
 CREATE FUNCTION step_split(w reorganization_work, step jsonb, at text) RETURNS reorganization_work LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   whole record := work_unit(w, step ->> 'organization', at || '/organization');
-  parts record := work_units(w, step -> 'into', at || '/into');
+  parts record := work_units(w, step -> 'successors', at || '/successors');
   given jsonb := w.faults;
   takes jsonb := '{}';
   below uuid[];
@@ -307,6 +307,24 @@ BEGIN
   RETURN work_end(w, unit.o, heirs.ids, '{}');
 END $$;
 
+-- Which fields go with which kind of step.
+CREATE FUNCTION step_fields(kind text, OUT needed text[], OUT taken text[]) LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  needed := CASE kind
+    WHEN 'establish' THEN ARRAY['code', 'name', 'unit_kind', 'parent'] WHEN 'rename' THEN ARRAY['organization', 'name']
+    WHEN 'change_kind' THEN ARRAY['organization', 'unit_kind'] WHEN 'move' THEN ARRAY['organization', 'parent']
+    WHEN 'merge' THEN ARRAY['organizations', 'into'] WHEN 'split' THEN ARRAY['organization', 'successors'] ELSE ARRAY['organization'] END;
+  taken := needed || 'kind'::text || CASE kind
+    WHEN 'establish' THEN ARRAY['attached', 'made_up', 'identifiers', 'area_code', 'note'] WHEN 'change_kind' THEN ARRAY['name']
+    WHEN 'split' THEN ARRAY['children'] WHEN 'dissolve' THEN ARRAY['successors'] ELSE '{}' END;
+END $$;
+CREATE FUNCTION step_shape(step jsonb, at text) RETURNS jsonb LANGUAGE sql IMMUTABLE SET search_path = tiendo, public, pg_temp AS $$
+  SELECT coalesce(jsonb_agg(x.f ORDER BY x.f ->> 'pointer'), '[]') FROM step_fields(step ->> 'kind') k, LATERAL (
+    SELECT fault(at || '/' || n, 'required', format('a step of kind %s needs it', step ->> 'kind')) AS f FROM unnest(k.needed) n WHERE step ->> n IS NULL
+    UNION ALL
+    SELECT fault(at || '/' || n, 'unknown_field', format('a step of kind %s does not take it', step ->> 'kind')) FROM jsonb_object_keys(step) n
+    WHERE n <> ALL (k.taken)) x $$;
+
 -- All steps in their order; every fault of every step is collected before any is told.
 CREATE FUNCTION reorganization_steps(w reorganization_work, steps jsonb) RETURNS reorganization_work LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
@@ -314,6 +332,11 @@ DECLARE
 BEGIN
   FOR step, n IN SELECT x, o - 1 FROM jsonb_array_elements(steps) WITH ORDINALITY y(x, o) LOOP
     at := '#/steps/' || n;
+    IF step_shape(step, at) <> '[]' THEN
+      w.faults := w.faults || step_shape(step, at);
+      w.faulty := array_append(w.faulty, step ->> 'code');
+      CONTINUE;
+    END IF;
     w := CASE step ->> 'kind'
       WHEN 'establish' THEN step_establish(w, step, at)
       WHEN 'merge' THEN step_merge(w, step, at)

@@ -27,3 +27,7 @@ SELECT h.head_position, h.head_hash FROM seal_head() h
 -- name: housekeeping :call
 -- takes: hours
 SELECT housekeeping(:hours::int)
+
+-- name: tree_turn :call
+-- takes:
+SELECT tree_turn()
