@@ -14,34 +14,11 @@
 #define ROW_FAULTS 20
 #define ROW_TEXT   (64U << 10) /* of JSON; many times the longest row that is any use */
 
-/* In the order of import_copy; a row may name other members of the contract's schema, which only inform. */
-static const char *const columns[] = {
-    "indicator",
-    "organization",
-    "period",
-    "category",
-    "numerator",
-    "denominator",
-    "number",
-    "done_on",
-    "done",
-    "state",
-    "note",
-    "evidence_url",
-    "source",
-    "reason",
-    "version",
-};
-#define N_COLUMNS ARRAY_SIZE(columns)
-#define N_NAMES   4 /* the first of them tell which value is meant */
-
-const char import_copy[] = "COPY import_row (row, line, id, indicator, organization, period, category, numerator, "
-                           "denominator, number, done_on, "
-                           "done, state, note, evidence_url, source, reason, version, faults) FROM STDIN";
+#define COLUMNS_MAX 32
 
 struct import_row {
     size_t row, line;
-    struct str values[N_COLUMNS]; /* p NULL: SQL NULL */
+    struct str values[COLUMNS_MAX]; /* in the order of the kind's columns; p NULL: SQL NULL */
 };
 
 struct reader {
@@ -53,18 +30,21 @@ struct reader {
     size_t rows;
 };
 
-static int column_of(struct str name)
+/* The column of this name, or negative: a row may name other members of the contract's schema, which only inform. */
+static int column_of(const struct reader *rd, struct str name)
 {
-    for (size_t i = 0; i < N_COLUMNS; i++)
-        if (str_is(name, columns[i]))
+    const struct import_kind *kind = rd->options->kind;
+
+    for (size_t i = 0; i < kind->n_columns && i < COLUMNS_MAX; i++)
+        if (str_is(name, kind->columns[i]))
             return (int)i;
     return -ENOENT;
 }
 
 /* A version that is there and blank says that there is no value yet; one that is not there says nothing. */
-static struct str blank_of(int column)
+static struct str blank_of(const struct reader *rd, int column)
 {
-    return str_is(STR("version"), columns[column]) ? STR("") : (struct str){ NULL, 0 };
+    return str_is(STR("version"), rd->options->kind->columns[column]) ? STR("") : (struct str){ NULL, 0 };
 }
 
 static const struct schema *member_schema(const struct schema *row, struct str name)
@@ -123,12 +103,12 @@ static struct str faults_text(const struct faults *f)
 /* Whether column i is one of the names and nothing is wrong with it itself. */
 static bool names_soundly(const struct reader *rd, size_t i)
 {
-    if (i >= N_NAMES)
+    if (i >= rd->options->kind->n_names)
         return false;
     for (size_t k = 0; k < rd->faults.n; k++) {
         const char *name = rd->faults.items[k].name;
 
-        if (strncmp(name, "#/", 2) == 0 && strcmp(name + 2, columns[i]) == 0)
+        if (strncmp(name, "#/", 2) == 0 && strcmp(name + 2, rd->options->kind->columns[i]) == 0)
             return false;
     }
     return true;
@@ -147,7 +127,7 @@ static int finish_row(struct reader *rd, struct import_row *row)
     buf_addc(rd->out, '\t');
     buf_add_i64(rd->out, (int64_t)row->line);
     add_field(rd->out, str_from(id));
-    for (size_t i = 0; i < N_COLUMNS; i++)
+    for (size_t i = 0; i < rd->options->kind->n_columns; i++)
         add_field(rd->out, sound || names_soundly(rd, i) ? row->values[i] : (struct str){ NULL, 0 });
     add_field(rd->out, faults);
     buf_addc(rd->out, '\n');
@@ -183,9 +163,11 @@ static struct str member_text(struct arena *a, const json_t *value)
     case JSON_REAL: text = arena_printf(a, "%.15g", json_real_value(value)); break;
     case JSON_TRUE: return STR("t");
     case JSON_FALSE: return STR("f");
+    case JSON_ARRAY:
+    case JSON_OBJECT: text = json_text_of(a, value); break;
     default: return (struct str){ NULL, 0 };
     }
-    return str_from(text);
+    return text != NULL ? str_from(text) : (struct str){ NULL, 0 };
 }
 
 /* A version of 1.0 or 1e3 passes as an integer by value but not as a bigint's text. */
@@ -196,14 +178,14 @@ static void collect_members(struct reader *rd, json_t *tree, struct import_row *
 
     json_object_foreach(tree, key, value)
     {
-        int at = column_of(str_from(key));
+        int at = column_of(rd, str_from(key));
 
         if (at < 0)
             continue;
         if (json_is_real(value) && str_is(str_from(key), "version"))
             row->values[at] = str_from(arena_printf(rd->arena, "%.0f", json_real_value(value)));
         else if (json_is_null(value))
-            row->values[at] = blank_of(at);
+            row->values[at] = blank_of(rd, at);
         else
             row->values[at] = member_text(rd->arena, value);
     }
@@ -345,6 +327,9 @@ static struct str csv_value(struct reader *rd, const struct csv_column *column, 
     text = arena_strndup(rd->arena, value.p, value.n);
     if (text == NULL)
         return value;
+    /* a list stands in its field as JSON, which the database looks at */
+    if (column->schema->types & TYPE_ARRAY)
+        return (struct str){ text, value.n };
     if (rd->faults.total == before && parameter_check(&column->parameter, text, &rd->faults) < 0) {
         struct fault *fault = &rd->faults.items[rd->faults.n - 1];
 
@@ -367,7 +352,7 @@ static struct csv_column *csv_header(struct reader *rd, const struct csv_reader 
     for (size_t i = 0; i < n; i++) {
         char *name = arena_strndup(rd->x->arena, names[i].p, names[i].n);
 
-        known[i].at = column_of(names[i]);
+        known[i].at = column_of(rd, names[i]);
         known[i].schema = member_schema(row, names[i]);
         known[i].parameter = (struct parameter){ .name = name, .in = IN_QUERY, .schema = known[i].schema };
         if (known[i].schema == NULL && name != NULL)
@@ -406,12 +391,13 @@ static int add_csv_row(struct reader *rd, const struct csv_row *record, const st
     }
     for (size_t i = 0; i < n && i < record->n; i++)
         if (header[i].at >= 0)
-            row.values[header[i].at] = record->field[i].n == 0 ? blank_of(header[i].at) : csv_value(rd, &header[i], record->field[i]);
+            row.values[header[i].at] =
+                record->field[i].n == 0 ? blank_of(rd, header[i].at) : csv_value(rd, &header[i], record->field[i]);
     for (size_t i = 0; i < schema->n_properties; i++) {
-        int at = column_of(str_from(schema->properties[i].name));
+        int at = column_of(rd, str_from(schema->properties[i].name));
 
         if (schema->properties[i].required && at >= 0 && row.values[at].p == NULL)
-            fault_add(&rd->faults, AT_POINTER, arena_printf(rd->arena, "#/%s", columns[at]), FAULT_REQUIRED, NULL);
+            fault_add(&rd->faults, AT_POINTER, arena_printf(rd->arena, "#/%s", rd->options->kind->columns[at]), FAULT_REQUIRED, NULL);
     }
     return finish_row(rd, &row);
 }

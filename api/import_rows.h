@@ -5,16 +5,26 @@
 #include "csv.h"
 #include "handler.h"
 
+/* What one kind of import takes. */
+struct import_kind {
+    const char *copy;           /* COPY import_row (row, line, id, <columns>, faults) FROM STDIN */
+    const char *const *columns; /* members of a row that the database takes, in the order of copy */
+    size_t n_columns;
+    size_t n_names; /* the first of them tell what is meant: sent even where the row is faulty */
+    size_t max_rows;
+    const struct named_query *begin; /* makes the table import_row */
+    const struct named_query *run;   /* takes the rows in: columns status, body */
+    const char *const *parameters;   /* of run, by their names in the contract; "request_id" is the trace id */
+};
+
 struct import_options {
+    const struct import_kind *kind;
     const struct schema *row; /* of one row */
     char delimiter;           /* of CSV */
     char decimal;             /* of CSV: '.' or ',' */
     enum csv_date_format dates;
     size_t max_rows;
 };
-
-/* The columns of COPY import_row, in the order in which import_read() writes them. */
-extern const char import_copy[];
 
 /*
  * Reads x->body as x->accepts says and appends a line of COPY text for every row, the faulty ones with their faults.
