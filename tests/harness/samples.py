@@ -1,5 +1,6 @@
 """A fitting request for any operation of the contract, in the world of world.py."""
 import itertools
+from datetime import date, timedelta
 
 from .client import target
 
@@ -14,12 +15,24 @@ def fresh(prefix="X"):
     return f"{prefix}-{next(_numbers)}"
 
 
+def one_day():
+    """A day to come, another at each call."""
+    day = (date(2040, 1, 1) + timedelta(next(_numbers))).isoformat()
+    return {"valid_from": day, "valid_to": day}
+
+
 def path(world, op, **given):
     """The operation's path with its parameters filled in."""
     values = {**PATHS, **({"organization": "AA-W1-C1"} if op.path.startswith("/v1/values/{") else {}), **given}
-    for kind in ("account", "grant", "client", "mandate"):
+    if "{grant}" in op.path:
+        values.setdefault("grant", world.at("AA-TU", "administrator").get("/v1/grants", account="aa-w1-c1.viewer").json()["items"][0]["id"])
+    for kind in ("account", "client", "mandate"):
         if f"{{{kind}}}" in op.path:
             values.setdefault(kind, world.at("AA-TU", "administrator").get(f"/v1/{kind}s", limit=1).json()["items"][0]["id"])
+    if "{secret}" in op.path:
+        values.setdefault("secret", world.at("AA-TU", "administrator").get(f"/v1/clients/{values['client']}/secrets").json()["items"][0]["id"])
+    if "{delegation}" in op.path:
+        values.setdefault("delegation", world.must(world.at("AA-TU", "manager").post("/v1/delegations", body("delegation_create")))["id"])
     if "{assignment}" in op.path or "{target}" in op.path:
         kind = "assignment" if "{assignment}" in op.path else "target"
         values.setdefault(kind, world.at("AA-TU", "manager").get(
@@ -56,6 +69,11 @@ def body(op_id, unit="AA-W1", parent=None):
         "account_create": {"username": new.lower() + ".thu", "display_name": "Người dùng thử", "organization": unit},
         "grant_create": {"account": "aa-w1-c1.viewer", "organization": unit, "role": "viewer"},
         "client_create": {"name": f"Hệ thống {new}", "organization": unit, "scopes": ["values:read"]},
+        "mandate_update": {"document": f"{new}-QĐ/TU"},
+        "grant_update": {"valid_to": "2099-12-31"},
+        "client_update": {"name": f"Hệ thống {new}"},
+        "client_secret_create": {},
+        "delegation_create": {"account": "aa-w2.viewer", "organization": unit, **one_day()},
         "session_create": {"username": "aa-w1.viewer", "password": "sai"},
         "value_import": [],
     }.get(op_id)
@@ -65,7 +83,7 @@ def headers(op):
     """What the operation needs beside body and token."""
     if op.id == "value_import":
         return [("Idempotency-Key", fresh("key"))]
-    if op.method == "PATCH":
+    if op.method == "PATCH" or op.method == "DELETE":
         return [("If-Match", "*")]
     if op.id == "value_put":
         return [("If-None-Match", "*")]

@@ -18,8 +18,10 @@ from harness.world import Caller
 READ = {f"{thing}:read" for thing in ("me", "organizations", "programmes", "indicators", "periods", "values", "progress", "mandates")}
 DEFINE = {"organizations:write", "programmes:write", "indicators:write"}
 STAFF = {f"{thing}:{right}" for thing in ("accounts", "clients", "grants") for right in ("read", "write")} | {"mandates:write"}
+DELEGATE = {"delegations:read", "delegations:write"}
 ROLE = {"viewer": READ, "inspector": READ, "reporter": READ | {"values:write"}, "approver": READ | {"values:write"},
         "manager": READ | {"values:write"} | DEFINE, "connector": READ | {"values:write"} | DEFINE, "administrator": READ | STAFF}
+ROLE = {role: may | (DELEGATE if role != "connector" else set()) for role, may in ROLE.items()}
 
 # name: (seat, target, seen, definitions of it seen, functions of a mandate over it or None)
 Relation = namedtuple("Relation", "seat unit seen defined functions")
@@ -53,14 +55,14 @@ def one_day():
 
 # One way of naming a target: unit, programme, indicator (self or superior enters), assignment, target, and of the unit's own
 # an account, its grant, a client and a mandate.
-Names = namedtuple("Names", "unit programme indicator behalf assignment target account account_id grant client mandate")
+Names = namedtuple("Names", "unit programme indicator behalf assignment target account account_id grant client mandate secret delegation")
 
 
 def nobody(relation, names):
     """Names of nothing; but what is in sight of the target's definitions keeps its name."""
     new = str(uuid.uuid4())
     new = f"{new[:14]}7{new[15:]}"
-    made = Names("NO-SUCH", "NO-SUCH", "NO-SUCH", "NO-SUCH", new, new, "no.such.account", new, new, new, new)
+    made = Names("NO-SUCH", "NO-SUCH", "NO-SUCH", "NO-SUCH", new, new, "no.such.account", new, new, new, new, new, new)
     return made._replace(programme=names.programme, indicator=names.indicator, behalf=names.behalf) if relation.defined else made
 
 
@@ -129,6 +131,18 @@ CASES = {
     "account_get": [path_of("path", "/v1/accounts/{account_id}")],
     "grant_get": [path_of("path", "/v1/grants/{grant}")],
     "client_get": [path_of("path", "/v1/clients/{client}")],
+    "mandate_update": [path_of("path", "/v1/mandates/{mandate}", body=body("mandate_update"), headers=tagged)],
+    "mandate_end": [path_of("path", "/v1/mandates/{mandate}", headers=tagged)],
+    "grant_update": [path_of("path", "/v1/grants/{grant}", body=body("grant_update"), headers=tagged)],
+    "grant_end": [path_of("path", "/v1/grants/{grant}", headers=tagged)],
+    "client_update": [path_of("path", "/v1/clients/{client}", body=body("client_update"), headers=tagged)],
+    "client_secret_list": [path_of("path", "/v1/clients/{client}/secrets")],
+    "client_secret_create": [path_of("path", "/v1/clients/{client}/secrets", body=body("client_secret_create"))],
+    "client_secret_end": [path_of("path", "/v1/clients/{client}/secrets/{secret}")],
+    "client_end": [path_of("path", "/v1/clients/{client}", headers=tagged)],
+    "delegation_create": [path_of("body", "/v1/delegations", body=lambda n, own: {"account": own.account, "organization": n.unit, **samples.one_day()})],
+    "delegation_get": [path_of("delegation", "/v1/delegations/{delegation}")],
+    "delegation_end": [path_of("delegation", "/v1/delegations/{delegation}", headers=tagged)],
     "mandate_create": [path_of("body", "/v1/mandates", body=lambda n, own: {
         "unit": own.unit, "over": n.unit, "functions": ["read"], "valid_from": "2020-01-01", "valid_to": "2020-01-02"})],
     "account_list": [path_of("filter", "/v1/accounts?organization={unit}")],
@@ -141,7 +155,7 @@ CASES = {
     "client_create": [path_of("body", "/v1/clients", body=body("client_create"))],
 }
 # Nothing in them names a target; what they give is searched all the same.
-PLAIN = {"me_get": "/v1/me", "organization_kind_list": "/v1/organization-kinds", "period_list": "/v1/periods", "programme_list": "/v1/programmes"}
+PLAIN = {"me_get": "/v1/me", "delegation_list": "/v1/delegations", "organization_kind_list": "/v1/organization-kinds", "period_list": "/v1/periods", "programme_list": "/v1/programmes"}
 COLLECTIONS = ("organizations", "programmes", "indicators", "values", "periods", "mandates", "accounts", "grants", "clients")
 
 
@@ -160,6 +174,8 @@ def expected(op, role, name, relation, kind):
     """The statuses that are right."""
     if op.permission not in ROLE[role]:
         return {403}
+    if kind == "delegation":  # seen by its two sides, and by administrators of the unit or above it
+        return set(op.success) if role == "administrator" and relation.unit.startswith(relation.seat) else {404}
     hidden = {"path": {404}, "behalf": {404}, "path, if unseen": {404}, "definition": {404}}.get(kind, {422})
     staff = op.permission.split(":")[0] in ("accounts", "clients", "grants") and kind in ("path", "an account there")
     own = relation.unit.startswith(relation.seat)  # no mandate entrusts the staff of the units it is over
@@ -185,7 +201,7 @@ Place = namedtuple("Place", "code id name names secrets")
 
 
 @pytest.fixture(scope="module")
-def places(world):
+def places(world, cluster):
     """Every target with a programme, indicators, an assignment, a target, values and an account of its own."""
     found = {}
     for unit in UNITS + sorted({r.seat for r in RELATIONS.values()} - set(UNITS)):
@@ -205,7 +221,14 @@ def places(world):
         world.staff(admin, unit, ("administrator",))
         mandate = world.must(world.at(unit, "administrator").post("/v1/mandates", {
             "unit": unit, "over": unit, "functions": ["remind"], "document": f"Ủy nhiệm riêng của {unit}."}))
-        rest = (assignments[0]["id"], aim["id"], username, account["id"], account["grants"][0]["id"], client["id"], mandate["id"])
+        secret = world.must(admin.get(f"/v1/clients/{client['id']}/secrets"), 200)["items"][0]["id"]
+        delegation = samples.fresh("0198c5a2-7d19-7d00-8a01").split("-")
+        delegation = "-".join(delegation[:4]) + f"-{int(delegation[4]):012d}"
+        cluster.query("""INSERT INTO access_grant (id, account_id, organization_id, scope_key, role, valid_from, valid_to, granted_by, delegated_from)
+            SELECT %s, %s, g.organization_id, g.scope_key, 'viewer', '2026-01-01', '2099-12-31', g.account_id, g.id
+            FROM access_grant g JOIN account a ON a.id = g.account_id WHERE a.username = %s RETURNING 1""",
+                      [delegation, account["id"], f"{unit}.administrator".lower()])
+        rest = (assignments[0]["id"], aim["id"], username, account["id"], account["grants"][0]["id"], client["id"], mandate["id"], secret, delegation)
         names = {"code": Names(unit, f"{unit}-MP", f"{unit}-MI", f"{unit}-MS", *rest),
                  "id": Names(made["id"], programme["id"], indicators[0]["id"], indicators[1]["id"], *rest)}
         found[unit] = Place(unit, made["id"], made["name"], names, {

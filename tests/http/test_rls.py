@@ -212,10 +212,10 @@ def test_tables_without_a_key_are_closed_or_ones_own(world, db, enter, relations
     enter("AA-TU", "administrator")
     for table, columns in relations.items():
         if columns and "scope_key" not in columns and table not in PUBLIC:
-            assert table in ("idempotency", "organization_closure"), f"what guards {table}?"
+            assert table in ("idempotency", "organization_closure", "client_secret"), f"what guards {table}?"
 
 
-@pytest.mark.parametrize("column,table", [("password_hash", "account"), ("secret_hash", "client"), ("private_sealed", "signing_key"),
+@pytest.mark.parametrize("column,table", [("password_hash", "account"), ("secret_hash", "client_secret"), ("private_sealed", "signing_key"),
                                           ("token_hash", "refresh_token"), ("id", "session"), ("key", "login_throttle"), ("hash", "seal_state")])
 def test_secrets_cannot_be_read(db, enter, column, table):
     for role in ("administrator", "inspector"):
