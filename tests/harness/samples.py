@@ -26,6 +26,9 @@ def path(world, op, **given):
     values = {**PATHS, **({"organization": "AA-W1-C1"} if op.path.startswith("/v1/values/{") else {}), **given}
     if "{grant}" in op.path:
         values.setdefault("grant", world.at("AA-TU", "administrator").get("/v1/grants", account="aa-w1-c1.viewer").json()["items"][0]["id"])
+    for kind in ("client", "mandate", "grant"):
+        if op.method == "DELETE" and op.path.endswith(f"{{{kind}}}"):  # what is ended is made for it
+            values[kind] = world.must(world.at("AA-TU", "administrator").post(f"/v1/{kind}s", body(f"{kind}_create")))["id"]
     for kind in ("account", "client", "mandate"):
         if f"{{{kind}}}" in op.path:
             values.setdefault(kind, world.at("AA-TU", "administrator").get(f"/v1/{kind}s", limit=1).json()["items"][0]["id"])
@@ -67,10 +70,10 @@ def body(op_id, unit="AA-W1", parent=None):
         "value_put": {"numerator": 1, "denominator": 2},
         "mandate_create": {"unit": unit, "over": unit, "functions": ["read"]},
         "account_create": {"username": new.lower() + ".thu", "display_name": "Người dùng thử", "organization": unit},
-        "grant_create": {"account": "aa-w1-c1.viewer", "organization": unit, "role": "viewer"},
+        "grant_create": {"account": "aa-w1-c1.viewer", "organization": unit, "role": "inspector", **one_day()},
         "client_create": {"name": f"Hệ thống {new}", "organization": unit, "scopes": ["values:read"]},
         "mandate_update": {"document": f"{new}-QĐ/TU"},
-        "grant_update": {"valid_to": "2099-12-31"},
+        "grant_update": {},
         "client_update": {"name": f"Hệ thống {new}"},
         "client_secret_create": {},
         "delegation_create": {"account": "aa-w2.viewer", "organization": unit, **one_day()},
