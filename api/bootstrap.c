@@ -13,8 +13,10 @@
 #include "clock.h"
 #include "commands.h"
 #include "owner.h"
-#include "password.h"
+#include "nfc.h"
+#include "password_rules.h"
 #include "rotate.h"
+#include "secret.h"
 #include "text.h"
 #include "uuid.h"
 
@@ -30,6 +32,8 @@ static const char usage[] =
     "  --valid-from DATE           the root's first day (default 1900-01-01)\n"
     "  --former NAME KIND DATE     a name and kind the root had until that day; may be given several times\n"
     "  --password-file FILE        write a made password to this new file (0600) instead of standard output\n";
+
+#define RULES_MEMORY ((size_t)1 << 20)
 
 struct former {
     const char *name, *kind, *valid_to;
@@ -92,6 +96,34 @@ static int read_options(struct plan *plan, int argc, char **argv)
 
 /* ---- the password ---- */
 
+static int refuse_password(void)
+{
+    fprintf(stderr,
+        "tiendo: the password is not taken: at least %d characters, not the username or the unit's code, not common words\n",
+        PASSWORD_MIN);
+    return -EINVAL;
+}
+
+/* In form C, as log-ins send it. */
+static int take_password(struct plan *plan)
+{
+    const struct person person = { .username = plan->username, .unit = plan->code };
+    _cleanup_(arena_freep) struct arena *a = arena_new(RULES_MEMORY);
+    struct str normal;
+    int r;
+
+    if (a == NULL)
+        return -ENOMEM;
+    r = nfc_normalize(a, plan->password, strlen(plan->password), &normal);
+    if (r == 0)
+        r = password_faults(a, normal.p, &person);
+    if (r != 0)
+        return r == -ENOMEM ? r : refuse_password();
+    memmove(plan->password, normal.p, normal.n);
+    plan->password[normal.n] = '\0';
+    return 0;
+}
+
 static int read_password(struct plan *plan)
 {
     size_t n = 0;
@@ -111,13 +143,7 @@ static int read_password(struct plan *plan)
         plan->made_password = true;
         return 0;
     }
-    if (strlen(plan->password) != n || !utf8_valid(plan->password, n) ||
-        password_fault(plan->username, plan->password)) {
-        fprintf(stderr, "tiendo: the password is not taken: at least %d characters, not the username in it\n",
-            PASSWORD_MIN);
-        return -EINVAL;
-    }
-    return 0;
+    return strlen(plan->password) == n ? take_password(plan) : refuse_password();
 }
 
 static int show_password(const struct plan *plan)

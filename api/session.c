@@ -3,34 +3,26 @@
  * too many.
  */
 #include <errno.h>
-#include <ctype.h>
 #include <string.h>
 
-#include "issue.h"
+#include "account.h"
 #include "log.h"
 #include "password.h"
 #include "routes.h"
 #include "service.h"
+#include "throttle.h"
 #include "uuid.h"
 
 struct login {
-    const char *username, *password, *grant;
+    const char *username, *password, *grant, *unit, *role;
     const char *account, *hash; /* NULL: nobody of that name */
-    const char *most, *window;
+    bool known;                 /* the name has logged in from there before */
+    struct throttle throttle;
 };
 
 static const char *member(const struct exchange *x, const char *name)
 {
     return json_string_value(json_object_get(x->json.tree, name));
-}
-
-static char *lower(struct arena *a, const char *s)
-{
-    char *copy = arena_strdup(a, s);
-
-    for (char *p = copy; p != NULL && *p != '\0'; p++)
-        *p = (char)tolower((unsigned char)*p);
-    return copy;
 }
 
 static const char *number(struct exchange *x, int64_t n)
@@ -45,16 +37,11 @@ static const char *copied(struct exchange *x, const struct db_result *rows, cons
     return db_is_null(rows, 0, col) ? NULL : arena_strdup(x->arena, db_value(rows, 0, col));
 }
 
-static int tell_wait(struct exchange *x, const char *seconds)
-{
-    reply_header(x, "Retry-After", seconds);
-    return fail(x, P_TOO_MANY_LOGINS);
-}
-
 /* 0: the try may go on; 1: the exchange holds the answer. */
 static int begin(struct exchange *x, struct login *login)
 {
-    const char *const values[] = { login->username, x->client, login->most, login->window };
+    const struct throttle *t = &login->throttle;
+    const char *const values[] = { login->username, t->network, t->device, t->most, t->most_network, t->window };
     _cleanup_(db_result_freep) struct db_result *rows = NULL;
     int r;
 
@@ -62,18 +49,20 @@ static int begin(struct exchange *x, struct login *login)
     if (r != 0)
         return r;
     if (strcmp(row_text(rows, "wait_s"), "0") != 0) {
-        tell_wait(x, copied(x, rows, "wait_s"));
+        throttle_refuse(x, copied(x, rows, "wait_s"));
         return 1;
     }
     login->account = copied(x, rows, "account_id");
     login->hash = copied(x, rows, "password_hash");
+    login->known = strcmp(row_text(rows, "known"), "t") == 0;
     return 0;
 }
 
 /* Counts the failure first: an answer that was not counted is not given. */
 static int refuse(struct exchange *x, const struct login *login)
 {
-    const char *const values[] = { login->username, x->client, login->most, login->window };
+    const struct throttle *t = &login->throttle;
+    const char *const values[] = { login->username, t->network, t->device, t->most, t->most_network, t->window };
     _cleanup_(db_result_freep) struct db_result *rows = NULL;
     int r;
 
@@ -82,28 +71,42 @@ static int refuse(struct exchange *x, const struct login *login)
         return r < 0 ? r : 0;
     log_info("login_failed", "trace_id=%s account=%s client=%s", x->trace_id, login->account, x->client);
     if (strcmp(row_text(rows, "throttled"), "t") == 0)
-        return tell_wait(x, login->window);
+        return throttle_refuse(x, t->window);
     return fail(x, P_INVALID_CREDENTIALS);
+}
+
+/* What was chosen is not to be had: said of each member that was sent. */
+static int refuse_choice(struct exchange *x, const struct login *login)
+{
+    static const char said[] = "no such grant of this account today";
+    const char *const given[] = { login->grant, login->unit, login->role };
+    static const char *const pointers[] = { "#/grant", "#/organization", "#/role" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(given); i++)
+        if (given[i] != NULL)
+            fault_add_text(&x->faults, AT_POINTER, pointers[i], "unknown_reference", said);
+    return fail(x, P_INVALID);
 }
 
 static int answer(struct exchange *x, const struct login *login, const struct db_result *rows, const char *session,
     const struct refresh *refresh)
 {
-    const char *result = row_text(rows, "result"), *more;
+    const char *result = row_text(rows, "result"), *device, *more;
 
     if (strcmp(result, "throttled") == 0)
-        return tell_wait(x, login->window);
+        return throttle_refuse(x, login->throttle.window);
     if (strcmp(result, "inactive") == 0)
         return refuse(x, login);
     if (strcmp(result, "no_grant") == 0)
         return fail_detail(
             x, P_FORBIDDEN, "The account holds no grant today. An administrator of its unit can give one.");
-    if (strcmp(result, "unknown_grant") == 0) {
-        fault_add_text(&x->faults, AT_POINTER, "#/grant", "unknown_reference", "no such grant of this account today");
-        return fail(x, P_INVALID);
-    }
-    more = arena_printf(x->arena, ",\"refresh_expires_in\":%lld,\"grants\":%s",
-        (long long)x->service->config->refresh_lifetime_s, row_text(rows, "grants"));
+    if (strcmp(result, "unknown_grant") == 0)
+        return refuse_choice(x, login);
+    device = throttle_device_proof(x, &login->throttle, login->username);
+    if (device == NULL)
+        return -ENOMEM;
+    more = arena_printf(x->arena, ",\"refresh_expires_in\":%lld,\"device\":\"%s\",\"grants\":%s",
+        (long long)x->service->config->refresh_lifetime_s, device, row_text(rows, "grants"));
     if (more == NULL)
         return -ENOMEM;
     log_info("login", "trace_id=%s account=%s session=%s client=%s", x->trace_id, login->account, session, x->client);
@@ -112,10 +115,12 @@ static int answer(struct exchange *x, const struct login *login, const struct db
 
 static int finish(struct exchange *x, const struct login *login)
 {
+    const struct throttle *t = &login->throttle;
     char session[UUID_TEXT];
     struct refresh refresh;
-    const char *const values[] = { login->username, x->client, login->most, login->window, login->account, login->grant,
-        session, refresh.hash, number(x, x->service->config->refresh_lifetime_s) };
+    const char *const values[] = { login->username, t->network, t->device, t->most, t->most_network, t->window,
+        login->account, login->hash, login->grant, login->unit, login->role, session, refresh.hash,
+        number(x, x->service->config->refresh_lifetime_s) };
     _cleanup_(db_result_freep) struct db_result *rows = NULL;
     int r;
 
@@ -127,20 +132,34 @@ static int finish(struct exchange *x, const struct login *login)
     return answer(x, login, rows, session, &refresh);
 }
 
+static int check(struct exchange *x, const struct login *login)
+{
+    const struct turn turn = throttle_turn(x, &login->throttle, login->username, login->known);
+
+    if (turn.key == NULL)
+        return -ENOMEM;
+    return password_check(x->service, &turn, login->hash, login->password);
+}
+
 int handle_session_create(struct exchange *x)
 {
-    struct login login = { .password = member(x, "password"), .grant = member(x, "grant") };
+    struct login login = {
+        .username = username_lower(x->arena, member(x, "username")),
+        .password = member(x, "password"),
+        .grant = member(x, "grant"),
+        .unit = member(x, "organization"),
+        .role = member(x, "role"),
+    };
     int r;
 
-    login.username = lower(x->arena, member(x, "username"));
-    login.most = number(x, x->service->config->login_failures);
-    login.window = number(x, x->service->config->login_window_s);
-    if (login.username == NULL || login.most == NULL || login.window == NULL)
+    if (login.username == NULL)
         return -ENOMEM;
-    r = begin(x, &login);
+    r = throttle_of(x, login.username, member(x, "device"), &login.throttle);
+    if (r == 0)
+        r = begin(x, &login);
     if (r != 0)
         return r < 0 ? r : 0;
-    r = password_check(x->service, login.hash, login.password);
+    r = check(x, &login);
     if (r == -EACCES)
         return refuse(x, &login);
     if (r < 0)

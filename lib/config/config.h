@@ -51,7 +51,7 @@ struct config {
     const char *key_file, *master_key;
     int64_t client_secret_overlap_hours;
     int64_t password_workers;
-    int64_t login_failures, login_window_s;
+    int64_t login_failures, login_network_failures, login_window_s, activation_hours;
     struct config_issuer issuers[CONFIG_ISSUERS_MAX];
     size_t n_issuers;
     /* limits */

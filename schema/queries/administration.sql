@@ -1,4 +1,4 @@
--- Mandates, accounts, clients and grants. account_create and client_create are run by their handlers, which make the hashes.
+-- Mandates, clients and grants. client_create is run by its handler, which makes the hash.
 
 -- name: mandate_create :one
 SELECT c.status, c.version, c.location, c.body_out AS body
@@ -38,16 +38,6 @@ SELECT g.id, (SELECT a.username FROM account a WHERE a.id = g.account_id) AS acc
 FROM access_grant g
 WHERE true
 
--- name: account_list :list
--- id: a.id
--- sort tree: a.scope_key
--- filter username: a.username = lower($)
--- filter organization: a.organization_id = (SELECT filter_organization($, 'organization'))
-SELECT a.id, a.username, a.display_name, organization_ref(a.organization_id) AS organization, a.status, a.version,
-  tstz(a.created_at) AS created_at, tstz(a.updated_at) AS updated_at
-FROM account a
-WHERE true
-
 -- name: client_list :list
 -- id: c.id
 -- sort tree: c.scope_key
@@ -64,10 +54,6 @@ FROM mandate m WHERE m.id = :mandate::uuid
 -- name: grant_get :one
 SELECT g.version::text AS version, grant_json(g)::text AS body
 FROM access_grant g WHERE g.id = :grant::uuid
-
--- name: account_get :one
-SELECT a.version::text AS version, account_json(a.id)::text AS body
-FROM account a WHERE a.id = :account::uuid
 
 -- name: client_get :one
 SELECT c.version::text AS version, client_json(c.id)::text AS body

@@ -1,18 +1,19 @@
 -- Logging in, tokens and keys (called from C, nobody entered), and the caller's own view of itself.
 
 -- name: login_begin :call
--- takes: username, address, most, window_s
-SELECT l.account_id, l.password_hash, l.wait_s FROM login_begin(:username, :address, :most::int, :window_s::int) l
+-- takes: username, network, device, most, most_network, window_s
+SELECT l.account_id, l.password_hash, l.wait_s, l.known
+FROM login_begin(:username, :network, :device, :most::int, :most_network::int, :window_s::int) l
 
 -- name: login_fail :call
--- takes: username, address, most, window_s
-SELECT login_fail(:username, :address, :most::int, :window_s::int) AS throttled
+-- takes: username, network, device, most, most_network, window_s
+SELECT login_fail(:username, :network, :device, :most::int, :most_network::int, :window_s::int) AS throttled
 
 -- name: login_finish :call
--- takes: username, address, most, window_s, account, grant, session, refresh, refresh_s
+-- takes: username, network, device, most, most_network, window_s, account, hash, grant, unit, role, session, refresh, refresh_s
 SELECT l.result, l.grant_id, l.scope, l.grants, k.kid, k.sealed
-FROM login_finish(:username, :address, :most::int, :window_s::int, :account::uuid, :grant::uuid, :session::uuid, :refresh::bytea,
-  :refresh_s::int) l, signing_key_active() k
+FROM login_finish(:username, :network, :device, :most::int, :most_network::int, :window_s::int, :account::uuid, :hash, :grant::uuid, :unit, :role,
+  :session::uuid, :refresh::bytea, :refresh_s::int) l, signing_key_active() k
 
 -- name: client_check :call
 -- takes: client, secret
@@ -45,11 +46,6 @@ SELECT 0 AS status
 
 -- name: me_get :one
 SELECT me_json() AS body
-
--- name: account_create :call
--- takes: new_id, body, password_hash, request_id
-SELECT c.status, c.version, c.location, c.body_out AS body
-FROM account_create(:new_id::uuid, :body::jsonb, :password_hash, :request_id) c
 
 -- name: client_create :call
 -- takes: new_id, body, secret_hash, request_id
