@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "limiter.h"
+#include "outside.h"
 #include "service.h"
 #include "trouble.h"
 
@@ -73,23 +74,43 @@ static int refuse(struct exchange *x, int r)
     return 1;
 }
 
-int caller_identify(struct exchange *x, struct identity *ret)
+/* The token of the Authorization header; NULL when there is none. */
+static const char *bearer(const struct exchange *x)
 {
     const char *authorization = exchange_header(x, "Authorization"), *token;
-    uint64_t needed;
-    int r;
 
     if (authorization == NULL || strncasecmp(authorization, "Bearer", 6) != 0 ||
-        (authorization[6] != ' ' && authorization[6] != '\0')) {
-        fail(x, P_UNAUTHENTICATED);
-        return 1;
-    }
+        (authorization[6] != ' ' && authorization[6] != '\0'))
+        return NULL;
     token = authorization + 6;
     while (*token == ' ')
         token++;
-    r = token_verify(x->service->verifier, token, strlen(token), ret);
-    if (r < 0)
-        return refuse(x, r);
+    return token;
+}
+
+void caller_refused(struct exchange *x)
+{
+    const char *token = x->identity != NULL ? bearer(x) : NULL;
+
+    if (token != NULL)
+        outside_forget(x->service, token, strlen(token));
+}
+
+int caller_identify(struct exchange *x, struct identity *ret)
+{
+    const char *token = bearer(x);
+    uint64_t needed;
+    int r;
+
+    if (token == NULL) {
+        fail(x, P_UNAUTHENTICATED);
+        return 1;
+    }
+    r = outside_identify(x, token, strlen(token), ret);
+    if (r == -ENOENT)
+        r = token_verify(x->service->verifier, token, strlen(token), ret);
+    if (r != 0)
+        return r > 0 ? r : refuse(x, r);
     needed = token_scope_bits(x->service->verifier, x->op->permission);
     if ((ret->scopes & needed) != needed) {
         fail_detail(x, P_INSUFFICIENT_SCOPE,

@@ -243,6 +243,8 @@ static void handle(struct turn *t)
     r = t->x.op->handler(&t->x);
     if (r < 0)
         trouble_errno(&t->x, r);
+    if (t->x.reply.status == 401)
+        caller_refused(&t->x);
 }
 
 /* What an answer's headers point to. */

@@ -7,10 +7,12 @@
 
 #include "arenas.h"
 #include "contract.h"
+#include "fetch.h"
 #include "keys.h"
 #include "limiter.h"
 #include "log.h"
 #include "metrics.h"
+#include "outside.h"
 #include "share.h"
 
 #define ARENA_MAX         (256U * 1024U * 1024U)
@@ -117,7 +119,9 @@ static int fill(struct service *service)
         r = make_verifier(service);
     if (r == 0)
         r = make_pools(service);
-    return r;
+    if (r == 0)
+        r = fetch_init();
+    return r < 0 ? r : outside_new(service->config, &service->outside);
 }
 
 int service_new(const struct config *config, struct service **ret)
@@ -142,6 +146,7 @@ struct service *service_free(struct service *service)
 {
     if (service == NULL)
         return NULL;
+    service->outside = outside_free(service->outside);
     service->quick = db_pool_free(service->quick);
     service->slow = db_pool_free(service->slow);
     service->share = share_free(service->share);

@@ -15,6 +15,7 @@ struct arena_pool;
 struct bridge;
 struct limiter;
 struct metrics;
+struct outside;
 struct share;
 
 /* Settings of a lane's connections. */
@@ -30,6 +31,7 @@ struct service {
     sem_t writers;       /* places for writes in the quick lane */
     struct share *share; /* of the long lane in streamed answers */
     struct token_verifier *verifier;
+    struct outside *outside;  /* issuers beside ourselves; NULL: none */
     char issuer[512];         /* of our tokens */
     struct secret_key master; /* seals signing keys; all else that is keyed derives from it */
     struct secret_key cursor_key, fingerprint_key;

@@ -2,7 +2,7 @@
 #ifndef TIENDO_TOKEN_INTERNAL_H
 #define TIENDO_TOKEN_INTERNAL_H
 
-#include "outside.h"
+#include "token_outside.h"
 #include "token.h"
 
 #include <jansson.h>

@@ -49,8 +49,9 @@ int token_issuer(const char *p, size_t n, char *ret, size_t size);
 struct token_said;
 struct token_said *token_said_free(struct token_said *said); /* takes NULL */
 void token_said_freep(struct token_said **said);
-/* A claim by its path, dots between ("realm_access.roles"; a dot of a name is written \.). NULL when it is no text. */
-const char *token_said_text(const struct token_said *said, const char *path);
+/* A claim by its path, dots between ("realm_access.roles"; a dot of a name is written \.). 0, *ret NULL where it says nothing;
+ * -EKEYREJECTED when it is there and no text. */
+int token_said_text(const struct token_said *said, const char *path, const char **ret);
 /* Whether the claim is that text (or number, or boolean), or a list with it. */
 bool token_said_is(const struct token_said *said, const char *path, const char *value);
 int64_t token_said_expires_us(const struct token_said *said);

@@ -1,5 +1,5 @@
 /* Tokens of outside issuers: the form and the signature as for our own, the claims by configuration. */
-#include "outside.h"
+#include "token_outside.h"
 #include "clock.h"
 #include "internal.h"
 #include "secret.h"
@@ -165,9 +165,14 @@ static bool claim_is(const json_t *payload, const char *path, const char *wanted
     return false;
 }
 
-const char *token_said_text(const struct token_said *said, const char *path)
+int token_said_text(const struct token_said *said, const char *path, const char **ret)
 {
-    return json_string_value(claim(said->payload, path));
+    const json_t *value = path[0] ? claim(said->payload, path) : NULL;
+
+    if (value && !json_is_null(value) && !json_is_string(value))
+        return -EKEYREJECTED;
+    *ret = json_string_value(value);
+    return 0;
 }
 
 bool token_said_is(const struct token_said *said, const char *path, const char *value)
