@@ -162,6 +162,7 @@ DECLARE
   given jsonb := w.faults;
   s organization_span;
 BEGIN
+  SELECT NULL::organization AS o, NULL::jsonb AS fault INTO parent;  -- a record has no fields before its first row
   IF unit.fault IS NOT NULL THEN w.faults := w.faults || unit.fault; END IF;
   IF step ->> 'kind' = 'move' THEN
     parent := work_unit(w, step ->> 'parent', at || '/parent');
