@@ -291,8 +291,9 @@ GRANT UPDATE (name, scopes, status, version, updated_at) ON client TO tiendo_ser
 CREATE OR REPLACE FUNCTION client_json(client uuid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN (SELECT to_jsonb(r) FROM (
-    SELECT c.id, c.id AS client_id, c.name, organization_ref(c.organization_id) AS organization, c.scopes, c.status, c.version,
-      tstz(c.created_at) AS created_at, tstz(c.updated_at) AS updated_at FROM client c WHERE c.id = client_json.client) r);
+    SELECT c.id, c.id AS client_id, c.name, organization_ref(c.organization_id) AS organization, c.scopes, c.status,
+      client_external(c.external_issuer, c.external_subject) AS external, c.version, tstz(c.created_at) AS created_at, tstz(c.updated_at) AS updated_at
+    FROM client c WHERE c.id = client_json.client) r);
 END $$;
 
 -- The scopes of a body that no client can hold.
@@ -320,6 +321,7 @@ BEGIN
   PERFORM client_scope_faults(body);
   INSERT INTO client (id, organization_id, scope_key, name, scopes)
   VALUES (new_id, home.id, home.scope_key, body ->> 'name', ARRAY(SELECT DISTINCT jsonb_array_elements_text(body -> 'scopes')));
+  PERFORM client_bind(new_id, body);
   INSERT INTO client_secret (id, client_id, secret_hash, created_by) VALUES (uuid_v7(), new_id, client_create.secret_hash, me_account());
   PERFORM grant_give(uuid_v7(), NULL, new_id, jsonb_build_object('organization', home.id, 'role', 'connector'), '#', request_id);
   answer := client_json(new_id);
@@ -356,6 +358,7 @@ BEGIN
     version = x.version + 1, updated_at = clock_now()
   WHERE x.id = c.id AND x.version = c.version RETURNING x.version INTO next;
   IF NOT FOUND THEN PERFORM fail(412, 'version_conflict'); END IF;
+  PERFORM client_bind(c.id, patch);
   answer := client_json(c.id);
   PERFORM journal('update', 'client', c.id, next, c.scope_key, was, answer, request_id);
   RETURN QUERY SELECT 200, next::text, NULL::text, answer::text;

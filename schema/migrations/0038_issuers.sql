@@ -6,10 +6,21 @@ SET search_path = tiendo, public;
 ALTER TABLE client
   ADD COLUMN external_issuer text CHECK (length(external_issuer) BETWEEN 1 AND 1024),
   ADD COLUMN external_subject text CHECK (length(external_subject) BETWEEN 1 AND 255),
-  ADD CONSTRAINT client_external CHECK ((external_issuer IS NULL) = (external_subject IS NULL)),
-  ADD CONSTRAINT client_external_taken UNIQUE (external_issuer, external_subject);
-COMMENT ON CONSTRAINT client_external_taken ON client IS '409 external_taken #/external/subject';
-GRANT SELECT (external_issuer, external_subject) ON client TO tiendo_service;
+  ADD CONSTRAINT client_external CHECK ((external_issuer IS NULL) = (external_subject IS NULL));
+CREATE UNIQUE INDEX client_external_taken ON client (external_issuer, external_subject) WHERE status <> 'closed';
+COMMENT ON INDEX client_external_taken IS '409 external_taken #/external/subject';
+GRANT SELECT (external_issuer, external_subject), UPDATE (external_issuer, external_subject) ON client TO tiendo_service;
+
+CREATE FUNCTION client_external(issuer text, subject text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN issuer IS NOT NULL THEN jsonb_build_object('issuer', issuer, 'subject', subject) END $$;
+
+-- What a body says of it: both members, null to let go, nothing to leave it as it is.
+CREATE FUNCTION client_bind(p_client uuid, body jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE client c SET external_issuer = body #>> '{external,issuer}', external_subject = body #>> '{external,subject}'
+  WHERE c.id = p_client AND body ? 'external';
+END $$;
+GRANT EXECUTE ON FUNCTION client_external(text, text), client_bind(uuid, jsonb) TO tiendo_service;
 
 -- What binds a session to the log-in at the issuer: a digest of the issuer's name and the token's sid, else of its jti, else of
 -- the whole token. One session for each grant that such a log-in acts under.
@@ -80,7 +91,7 @@ BEGIN
   WHERE a.username = p_account AND outside_reaches(p_root, a.scope_key);
   IF NOT FOUND THEN
     SELECT c.id, c.status INTO c_id, holder_status FROM client c
-    WHERE c.external_issuer = p_iss AND c.external_subject = p_subject AND outside_reaches(p_root, c.scope_key);
+    WHERE c.external_issuer = p_iss AND c.external_subject = p_subject AND c.status <> 'closed' AND outside_reaches(p_root, c.scope_key);
   END IF;
   IF holder_status IS DISTINCT FROM 'active' THEN
     result := CASE WHEN holder_status IS NULL THEN 'unknown' ELSE 'suspended' END;

@@ -42,8 +42,8 @@ WHERE true
 -- id: c.id
 -- sort tree: c.scope_key
 -- filter organization: c.organization_id = (SELECT filter_organization($, 'organization'))
-SELECT c.id, c.id AS client_id, c.name, organization_ref(c.organization_id) AS organization, c.scopes, c.status, c.version,
-  tstz(c.created_at) AS created_at, tstz(c.updated_at) AS updated_at
+SELECT c.id, c.id AS client_id, c.name, organization_ref(c.organization_id) AS organization, c.scopes, c.status,
+  client_external(c.external_issuer, c.external_subject) AS external, c.version, tstz(c.created_at) AS created_at, tstz(c.updated_at) AS updated_at
 FROM client c
 WHERE true
 
