@@ -127,8 +127,8 @@ CREATE FUNCTION account_status_kept() RETURNS trigger LANGUAGE plpgsql SECURITY 
 BEGIN
   IF old.status = 'closed' THEN PERFORM fail(409, 'account_closed'); END IF;
   IF new.status = 'active' THEN RETURN new; END IF;
-  IF new.id = me_account() THEN
-    PERFORM fail(403, 'forbidden', NULL, 'Nobody suspends or closes their own account; another administrator does.');
+  IF ones_own(new.id) THEN
+    PERFORM fail(403, 'forbidden', NULL, 'Nobody suspends or closes their own account, or the one whose role is delegated to them; another administrator does.');
   END IF;
   PERFORM keep_an_administrator(new.id);
   PERFORM sessions_end(new.id, 'account ' || new.status);
@@ -250,8 +250,9 @@ END $$;
 CREATE FUNCTION account_void(p_account uuid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   IF NOT keeps_account(p_account) OR me_permission() <> 'accounts:write' THEN PERFORM fail(403, 'forbidden'); END IF;
-  IF p_account = me_account() THEN
-    PERFORM fail(403, 'forbidden', NULL, 'Nobody resets their own account: PUT /v1/me/password changes a password.');
+  IF ones_own(p_account) THEN
+    PERFORM fail(403, 'forbidden', NULL,
+      'Nobody resets their own account, or the one whose role is delegated to them: PUT /v1/me/password changes one''s own password.');
   END IF;
   IF EXISTS (SELECT FROM access_grant g WHERE g.account_id = p_account AND g.revoked_at IS NULL
       AND (g.valid_to IS NULL OR g.valid_to >= today()) AND NOT g.scope_key <@ write_scope()) THEN

@@ -29,7 +29,14 @@ def path(world, op, **given):
     for kind in ("client", "mandate", "grant"):
         if op.method == "DELETE" and op.path.endswith(f"{{{kind}}}"):  # what is ended is made for it
             values[kind] = world.must(world.at("AA-TU", "administrator").post(f"/v1/{kind}s", body(f"{kind}_create")))["id"]
-    for kind in ("account", "client", "mandate"):
+    if "{account}" in op.path:
+        values.setdefault("account", "aa-w1-c1.viewer")
+        if op.path.endswith(("/reset", "/sessions")) and op.method != "GET":  # an account nobody else logs in with
+            values["account"] = world.account(world.at("AA-TU", "administrator"), fresh("mau").lower(), ("AA-W1", "viewer"))["id"]
+    if "{session}" in op.path:
+        world.must(world.login("aa-tu.manager"))
+        values.setdefault("session", world.at("AA-TU", "manager").items("/v1/me/sessions")[-1]["id"])
+    for kind in ("client", "mandate"):
         if f"{{{kind}}}" in op.path:
             values.setdefault(kind, world.at("AA-TU", "administrator").get(f"/v1/{kind}s", limit=1).json()["items"][0]["id"])
     if "{secret}" in op.path:
@@ -77,6 +84,9 @@ def body(op_id, unit="AA-W1", parent=None):
         "client_update": {"name": f"Hệ thống {new}"},
         "client_secret_create": {},
         "delegation_create": {"account": "aa-w2.viewer", "organization": unit, **one_day()},
+        "account_update": {"display_name": f"Người dùng {new}"},
+        "activation_create": {"username": "aa-w1.viewer", "code": "SAI", "password": "chiec-thuyen-xanh-qua-cau"},
+        "my_password_set": {"current_password": "sai", "new_password": "chiec-thuyen-xanh-qua-cau"},
         "session_create": {"username": "aa-w1.viewer", "password": "sai"},
         "value_import": [],
     }.get(op_id)
@@ -86,7 +96,7 @@ def headers(op):
     """What the operation needs beside body and token."""
     if op.id == "value_import":
         return [("Idempotency-Key", fresh("key"))]
-    if op.method == "PATCH" or op.method == "DELETE":
+    if op.method == "PATCH" or op.method == "DELETE" or op.id == "account_reset":
         return [("If-Match", "*")]
     if op.id == "value_put":
         return [("If-None-Match", "*")]

@@ -36,7 +36,7 @@ def test_a_lure_in_pg_temp_catches_nobody(world, cluster, lure):
                 BEGIN IF current_user = 'tiendo_owner' THEN RAISE EXCEPTION 'caught %', current_user; END IF; RETURN true; END $f$""")
             cursor.execute(lure)
             if "login_throttle" in lure:
-                cursor.execute("SELECT tiendo.login_fail('someone', '127.0.0.1', 5, 300)")
+                cursor.execute("SELECT tiendo.login_fail('someone', '127.0.0.1', NULL, 5, 100, 300)")
                 cursor.execute("SELECT count(*) FROM pg_temp.login_throttle")
                 assert cursor.fetchone() == (0,)
             cursor.execute("SAVEPOINT before")

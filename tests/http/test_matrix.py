@@ -21,7 +21,7 @@ STAFF = {f"{thing}:{right}" for thing in ("accounts", "clients", "grants") for r
 DELEGATE = {"delegations:read", "delegations:write"}
 ROLE = {"viewer": READ, "inspector": READ, "reporter": READ | {"values:write"}, "approver": READ | {"values:write"},
         "manager": READ | {"values:write"} | DEFINE, "connector": READ | {"values:write"} | DEFINE, "administrator": READ | STAFF}
-ROLE = {role: may | (DELEGATE if role != "connector" else set()) for role, may in ROLE.items()}
+ROLE = {role: may | (DELEGATE | {"me:write"} if role != "connector" else set()) for role, may in ROLE.items()}
 
 # name: (seat, target, seen, definitions of it seen, functions of a mandate over it or None)
 Relation = namedtuple("Relation", "seat unit seen defined functions")
@@ -128,7 +128,13 @@ CASES = {
     "progress_explain": [path_of("filter", "/v1/progress/explain?organization={unit}&indicator={indicator}&period=" + PERIOD)],
     "mandate_list": [path_of("filter", "/v1/mandates?unit={unit}")],
     "mandate_get": [path_of("path", "/v1/mandates/{mandate}")],
-    "account_get": [path_of("path", "/v1/accounts/{account_id}")],
+    "account_get": [path_of("path", "/v1/accounts/{account_id}"), path_of("path", "/v1/accounts/{account}")],
+    "account_update": [path_of("path", "/v1/accounts/{account}", body=body("account_update"), headers=tagged)],
+    "account_reset": [path_of("path", "/v1/accounts/{account}/reset", headers=tagged)],
+    "account_session_list": [path_of("path", "/v1/accounts/{account}/sessions")],
+    "account_session_end": [path_of("path", "/v1/accounts/{account_id}/sessions")],
+    "my_session_end": [path_of("nobody's", "/v1/me/sessions/{account_id}")],
+    "my_password_set": [path_of("not proved", "/v1/me/password", body=body("my_password_set"))],
     "grant_get": [path_of("path", "/v1/grants/{grant}")],
     "client_get": [path_of("path", "/v1/clients/{client}")],
     "mandate_update": [path_of("path", "/v1/mandates/{mandate}", body=body("mandate_update"), headers=tagged)],
@@ -157,7 +163,7 @@ CASES = {
     "client_create": [path_of("body", "/v1/clients", body=body("client_create"))],
 }
 # Nothing in them names a target; what they give is searched all the same.
-PLAIN = {"me_get": "/v1/me", "delegation_list": "/v1/delegations", "organization_kind_list": "/v1/organization-kinds", "period_list": "/v1/periods", "programme_list": "/v1/programmes"}
+PLAIN = {"me_get": "/v1/me", "my_session_list": "/v1/me/sessions", "delegation_list": "/v1/delegations", "organization_kind_list": "/v1/organization-kinds", "period_list": "/v1/periods", "programme_list": "/v1/programmes"}
 COLLECTIONS = ("organizations", "programmes", "indicators", "values", "periods", "mandates", "accounts", "grants", "clients")
 
 
@@ -176,6 +182,8 @@ def expected(op, role, name, relation, kind):
     """The statuses that are right."""
     if op.permission not in ROLE[role]:
         return {403}
+    if kind in ("nobody's", "not proved"):
+        return {404} if kind == "nobody's" else {422, 429}
     if kind == "delegation":  # seen by its two sides, and by administrators of the unit or above it
         return set(op.success) if role == "administrator" and relation.unit.startswith(relation.seat) else {404}
     hidden = {"path": {404}, "behalf": {404}, "path, if unseen": {404}, "definition": {404}}.get(kind, {422})

@@ -9,7 +9,7 @@ from harness.world import ROLES
 PUBLIC = {"organization_kind", "permission", "role_permission", "test_clock", "period"}
 # Without a caller entered these give one thing each, to whoever proves a secret or needs a public key; see 0009.
 BEFORE_ENTERING = {"login_begin", "login_fail", "login_finish", "client_check", "client_session", "refresh_use", "session_end",
-                   "signing_keys", "signing_key_active", "seal_step", "housekeeping", "enter"}
+                   "signing_keys", "activation_begin", "activation_fail", "activation_finish", "signing_key_active", "seal_step", "housekeeping", "enter"}
 SEATS = ("AA-TU", "AA-W1", "AA-BTG", "AA-W1-XD", "AA-W1-C1", "BB-W1")
 
 
