@@ -14,13 +14,16 @@
 #include "log.h"
 #include "routes.h"
 #include "service.h"
+#include "watch.h"
 
 #define ROWS_A_STEP     5000
 #define RETRY_MS        2000
 #define HOUSEKEEPING_US (INT64_C(600) * 1000000)
+#define RETENTION_LEAST_DAYS 30 /* as journal_cut_at() has it */
 
 struct background {
     const struct config *config;
+    struct watch *watch;
     struct lane_settings settings;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -30,6 +33,7 @@ struct background {
     int64_t kept_house_us;
     struct secret_key checkpoint_key;
     int64_t checked_us, checked_position;
+    int64_t cut_us;
     bool complained;
 };
 
@@ -113,6 +117,18 @@ static int turn_tree(struct background *b)
     return 0;
 }
 
+/* The same for a statement without one. */
+static int run_plain(struct background *b, const struct named_query *query, int64_t *ret_count)
+{
+    _cleanup_(db_result_freep) struct db_result *rows = NULL;
+    int r;
+
+    r = fetch(b, query, NULL, &rows);
+    if (r == 0)
+        *ret_count = strtoll(db_value(rows, 0, 0), NULL, 10);
+    return r;
+}
+
 /* Signs the chain's head into a file, once an interval. A directory that cannot be written is told and does not stop the rest. */
 static int keep_checkpoint(struct background *b)
 {
@@ -138,6 +154,59 @@ static int keep_checkpoint(struct background *b)
     else
         b->checked_position = position;
     return 0;
+}
+
+static int cut_at(struct background *b, const struct checkpoint *c)
+{
+    _cleanup_(db_result_freep) struct db_result *rows = NULL;
+    char position[24], days[24], hash[2 * SECRET_SHA256_BYTES + 1];
+    const char *const values[] = { position, hash, c->name, days };
+    int r;
+
+    snprintf(position, sizeof(position), "%lld", (long long)c->position);
+    snprintf(days, sizeof(days), "%lld", (long long)b->config->audit_retention_days);
+    for (size_t i = 0; i < sizeof(c->hash); i++)
+        snprintf(hash + 2 * i, 3, "%02x", c->hash[i]);
+    /* Signed before it is done: a cut that no file tells of was not made by the service. */
+    r = checkpoint_write_cut(b->config->checkpoint_dir, &b->checkpoint_key, c->position, hash);
+    if (r < 0) {
+        log_error("retention_failed", "position=%s error=%s", position, strerror(-r));
+        return 0;
+    }
+    r = fetch(b, &query_journal_cut_at, values, &rows);
+    if (r == 0 && db_value(rows, 0, 0)[0] == '1')
+        log_info("journal_cut", "position=%s checkpoint=%s", position, c->name);
+    return r;
+}
+
+/* Cuts the journal off at a signed checkpoint that is old enough, then takes away what lies before. */
+static int keep_retention(struct background *b)
+{
+    int64_t now = clock_mono_us(), days = b->config->audit_retention_days, start, done;
+    struct checkpoint c;
+    int r;
+
+    if (days == 0 || b->config->checkpoint_dir[0] == '\0' ||
+        (b->cut_us != 0 && now - b->cut_us < b->config->checkpoint_interval_s * 1000000))
+        return 0;
+    b->cut_us = now;
+    if (days < RETENTION_LEAST_DAYS)
+        days = RETENTION_LEAST_DAYS;
+    r = run_plain(b, &query_journal_start, &start);
+    if (r < 0)
+        return r;
+    r = checkpoint_choose(
+        b->config->checkpoint_dir, &b->checkpoint_key, start, clock_now_us() - days * INT64_C(86400000000), &c);
+    if (r < 0)
+        log_error("retention_failed", "error=%s", strerror(-r));
+    else if (r > 0)
+        r = cut_at(b, &c);
+    if (r < 0)
+        return r == -ENOENT || r == -EACCES ? 0 : r;
+    do {
+        r = run(b, &query_journal_cut_step, ROWS_A_STEP, &done);
+    } while (r == 0 && done > 0 && !pause_ms(b, 0));
+    return r;
 }
 
 static int keep_house(struct background *b)
@@ -177,17 +246,40 @@ static int run_steps(struct background *b, const struct named_query *query)
     return r;
 }
 
+/* Whoever seals, everybody is told where the end is now. */
+static int seal(struct background *b)
+{
+    int64_t done;
+
+    do {
+        _cleanup_(db_result_freep) struct db_result *rows = NULL;
+        char most[24];
+        const char *const values[] = { most };
+        int r;
+
+        snprintf(most, sizeof(most), "%d", ROWS_A_STEP);
+        r = fetch(b, &query_seal_step, values, &rows);
+        if (r < 0)
+            return r;
+        done = strtoll(db_value(rows, 0, 0), NULL, 10);
+        watch_tell(b->watch, strtoll(db_value(rows, 0, 1), NULL, 10));
+    } while (done == ROWS_A_STEP && !pause_ms(b, 0));
+    return 0;
+}
+
 static int work(struct background *b)
 {
     int r;
 
     r = turn_tree(b);
     if (r == 0)
-        r = run_steps(b, &query_seal_step);
+        r = seal(b);
     if (r == 0)
         r = run_steps(b, &query_rollup_fold);
     if (r == 0)
         r = keep_checkpoint(b);
+    if (r == 0)
+        r = keep_retention(b);
     return r < 0 ? r : keep_house(b);
 }
 
@@ -209,7 +301,7 @@ static void *thread_main(void *userdata)
     return NULL;
 }
 
-int background_start(const struct config *config, struct background **ret)
+int background_start(const struct config *config, struct watch *watch, struct background **ret)
 {
     struct background *b = calloc(1, sizeof(*b));
     struct secret_key master;
@@ -219,6 +311,7 @@ int background_start(const struct config *config, struct background **ret)
     if (b == NULL)
         return -ENOMEM;
     b->config = config;
+    b->watch = watch;
     r = keys_master(config, &master);
     if (r < 0) {
         free(b);

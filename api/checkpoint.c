@@ -1,15 +1,21 @@
 #include "checkpoint.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
 
-#define MODE 0640
+#define MODE      0640
+#define CUT_SIGN  "cut "
+#define CUT_NAME  "cut-"
+#define NAME      "journal-"
+#define HASH_TEXT (2 * SECRET_SHA256_BYTES)
 
 void checkpoint_key(const struct secret_key *master, struct secret_key *ret_key)
 {
@@ -77,8 +83,9 @@ static int holds(const char *path, const char *hash)
     return strstr(text, wanted) != NULL;
 }
 
-static int write_signed(
-    const char *directory, const char *path, const struct secret_key *key, int64_t position, const char *hash)
+/* prefix: what stands before the position in the line that is signed. */
+static int write_signed(const char *directory, const char *path, const struct secret_key *key, const char *prefix,
+    int64_t position, const char *hash)
 {
     char draft[PATH_MAX], line[192], text[512], at[32], mac[2 * SECRET_MAC_BYTES + 1];
     int r;
@@ -87,7 +94,7 @@ static int write_signed(
         (int)sizeof(draft))
         return -ENAMETOOLONG;
     clock_format_rfc3339(clock_now_us(), at);
-    if (snprintf(line, sizeof(line), "%lld %s %s", (long long)position, hash, at) >= (int)sizeof(line))
+    if (snprintf(line, sizeof(line), "%s%lld %s %s", prefix, (long long)position, hash, at) >= (int)sizeof(line))
         return -EINVAL;
     sign(key, line, mac);
     snprintf(text, sizeof(text), "{\"position\":%lld,\"hash\":\"%s\",\"at\":\"%s\",\"mac\":\"%s\"}\n",
@@ -111,7 +118,7 @@ int checkpoint_write(const char *directory, const struct secret_key *key, int64_
         return -ENAMETOOLONG;
     r = holds(path, hash);
     if (r == -ENOENT)
-        return write_signed(directory, path, key, position, hash);
+        return write_signed(directory, path, key, "", position, hash);
     if (r != 0)
         return r < 0 ? r : 0;
     if (snprintf(path, sizeof(path), "%s/journal-%020lld-%.16s.json", directory, (long long)position, hash) >=
@@ -119,6 +126,154 @@ int checkpoint_write(const char *directory, const struct secret_key *key, int64_
         return -ENAMETOOLONG;
     if (access(path, F_OK) == 0)
         return 0;
-    r = write_signed(directory, path, key, position, hash);
+    r = write_signed(directory, path, key, "", position, hash);
     return r < 0 ? r : -EEXIST;
+}
+
+int checkpoint_write_cut(const char *directory, const struct secret_key *key, int64_t position, const char *hash)
+{
+    char path[PATH_MAX];
+
+    if (snprintf(path, sizeof(path), "%s/" CUT_NAME "%020lld.json", directory, (long long)position) >=
+        (int)sizeof(path))
+        return -ENAMETOOLONG;
+    if (access(path, F_OK) == 0)
+        return 0;
+    return write_signed(directory, path, key, CUT_SIGN, position, hash);
+}
+
+/* ---- reading them ---- */
+
+static int read_file(int dir, const char *name, char *text, size_t size)
+{
+    ssize_t n;
+    int fd;
+
+    fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return -errno;
+    n = read(fd, text, size - 1);
+    close(fd);
+    if (n < 0)
+        return -EIO;
+    text[n] = '\0';
+    return 0;
+}
+
+static bool parse_hash(const char *text, uint8_t ret[SECRET_SHA256_BYTES])
+{
+    for (size_t i = 0; i < SECRET_SHA256_BYTES; i++) {
+        unsigned byte;
+
+        if (sscanf(text + 2 * i, "%2x", &byte) != 1)
+            return false;
+        ret[i] = (uint8_t)byte;
+    }
+    return strlen(text) == HASH_TEXT;
+}
+
+/* Valid is what this key has signed and what stands in the file of its position. */
+static void judge(struct checkpoint *c, const struct secret_key *key, const char *text)
+{
+    char hash[HASH_TEXT + 1], at[32], mac[2 * SECRET_MAC_BYTES + 1], line[192], expected[2 * SECRET_MAC_BYTES + 1], name[64];
+    long long position;
+
+    if (sscanf(text, "{\"position\":%lld,\"hash\":\"%64[0-9a-f]\",\"at\":\"%31[^\"]\",\"mac\":\"%64[0-9a-f]\"}", &position, hash, at,
+            mac) != 4)
+        return;
+    snprintf(line, sizeof(line), "%s%lld %s %s", c->cut ? CUT_SIGN : "", position, hash, at);
+    sign(key, line, expected);
+    snprintf(name, sizeof(name), "%s%020lld", c->cut ? CUT_NAME : NAME, position);
+    c->valid = secret_equal(mac, strlen(mac), expected, strlen(expected)) && strncmp(c->name, name, strlen(name)) == 0 &&
+               parse_hash(hash, c->hash) && clock_parse_rfc3339(at, strlen(at), &c->at_us) == 0;
+    if (c->valid)
+        c->position = position;
+}
+
+static int by_position(const void *a, const void *b)
+{
+    const struct checkpoint *x = a, *y = b;
+
+    return x->position < y->position ? -1 : x->position > y->position ? 1 : strcmp(x->name, y->name);
+}
+
+static bool is_checkpoint(const char *name)
+{
+    const char *end = strrchr(name, '.');
+
+    return (strncmp(name, NAME, strlen(NAME)) == 0 || strncmp(name, CUT_NAME, strlen(CUT_NAME)) == 0) && end != NULL &&
+           strcmp(end, ".json") == 0;
+}
+
+static int read_one(int dir, const char *name, const struct secret_key *key, struct checkpoint *ret)
+{
+    char text[512];
+    int r;
+
+    memset(ret, 0, sizeof(*ret));
+    snprintf(ret->name, sizeof(ret->name), "%s", name);
+    ret->cut = strncmp(name, CUT_NAME, strlen(CUT_NAME)) == 0;
+    r = read_file(dir, name, text, sizeof(text));
+    if (r == 0)
+        judge(ret, key, text);
+    return r;
+}
+
+int checkpoint_choose(
+    const char *directory, const struct secret_key *key, int64_t behind, int64_t before_us, struct checkpoint *ret)
+{
+    struct checkpoint *list;
+    size_t n;
+    int r;
+
+    r = checkpoint_list(directory, key, &list, &n);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < n; i++) {
+        const struct checkpoint *c = &list[i];
+
+        if (!c->valid || c->cut || c->position <= behind || c->at_us >= before_us)
+            continue;
+        *ret = *c;
+        r = 1;
+    }
+    free(list);
+    return r;
+}
+
+int checkpoint_list(const char *directory, const struct secret_key *key, struct checkpoint **ret_list, size_t *ret_n)
+{
+    struct checkpoint *list = NULL;
+    size_t n = 0, room = 0;
+    struct dirent *entry;
+    DIR *dir;
+    int r = 0;
+
+    dir = opendir(directory);
+    if (dir == NULL)
+        return -errno;
+    while (r == 0 && (entry = readdir(dir)) != NULL) {
+        if (!is_checkpoint(entry->d_name))
+            continue;
+        if (n == room) {
+            struct checkpoint *more = realloc(list, (room = room > 0 ? 2 * room : 64) * sizeof(*list));
+
+            if (more == NULL) {
+                r = -ENOMEM;
+                break;
+            }
+            list = more;
+        }
+        r = read_one(dirfd(dir), entry->d_name, key, &list[n++]);
+    }
+    closedir(dir);
+    if (r < 0) {
+        free(list);
+        return r;
+    }
+    if (n > 0)
+        qsort(list, n, sizeof(*list), by_position);
+    *ret_list = list;
+    *ret_n = n;
+    return 0;
 }

@@ -2,6 +2,8 @@
 #ifndef TIENDO_CHECKPOINT_H
 #define TIENDO_CHECKPOINT_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "secret.h"
@@ -17,5 +19,29 @@ void checkpoint_key(const struct secret_key *master, struct secret_key *ret_key)
  */
 MUST_CHECK int checkpoint_write(
     const char *directory, const struct secret_key *key, int64_t position, const char *hash);
+/*
+ * Writes cut-<position>.json, signed likewise over "cut position hash at": the service cut the chain off there, or was about to.
+ * 0, one that is there already stays; negative errno.
+ */
+MUST_CHECK int checkpoint_write_cut(
+    const char *directory, const struct secret_key *key, int64_t position, const char *hash);
+
+struct checkpoint {
+    int64_t position, at_us;
+    uint8_t hash[SECRET_SHA256_BYTES];
+    bool valid; /* signed with this key, and named as it says; else only the name is known */
+    bool cut;
+    char name[64];
+};
+
+/* Every checkpoint of a directory, sorted by position, in memory the caller frees. Negative errno. */
+MUST_CHECK int checkpoint_list(
+    const char *directory, const struct secret_key *key, struct checkpoint **ret_list, size_t *ret_n);
+/*
+ * The newest valid checkpoint behind a position whose signature is older than an instant, into *ret: 1; 0 when there is
+ * none; negative errno.
+ */
+MUST_CHECK int checkpoint_choose(
+    const char *directory, const struct secret_key *key, int64_t behind, int64_t before_us, struct checkpoint *ret);
 
 #endif

@@ -9,6 +9,7 @@ int command_bootstrap(const struct config *config, int argc, char **argv);
 int command_reorganize(const struct config *config, int argc, char **argv);
 int command_keys(const struct config *config, int argc, char **argv);
 int command_serve(const struct config *config, int argc, char **argv);
+int command_audit(const struct config *config, int argc, char **argv);
 int command_check(const struct config *config, int argc, char **argv);
 
 #endif

@@ -178,6 +178,28 @@ static int answer(
     return write_body(&page);
 }
 
+int list_answer(struct exchange *x, const struct listing *listing, const struct db_result *rows)
+{
+    struct page page = { .x = x, .listing = listing, .rows = rows, .n = db_rows(rows) - 1 };
+    const char *reached = db_is_null(rows, page.n, 1) ? NULL : db_value(rows, page.n, 1);
+    const bool backward = listing->shape.has_cursor && listing->shape.cursor.backward;
+    struct cursor cursor = { .backward = backward, .n = listing->shape.n_keys + 1 };
+
+    if (page.n > (int)listing->limit) {
+        page.n = (int)listing->limit;
+        page.more = true;
+    }
+    make_cursors(&page);
+    if (reached != NULL && !page.more) {
+        for (size_t k = 0; k < cursor.n; k++)
+            cursor.values[k] = reached;
+        *(backward ? &page.prev : &page.next) =
+            cursor_write(x->arena, &x->service->cursor_key, listing->context, &cursor);
+    }
+    write_links(&page);
+    return write_body(&page);
+}
+
 static int compose(
     struct exchange *x, struct shape *shape, enum shape_form form, struct buf *sql, struct statement *ret)
 {

@@ -15,6 +15,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "service.h"
+#include "watch.h"
 
 #define MEMORY_LIMIT    (16U * 1024U) /* request line and headers */
 #define STACK_SANITIZED (1024U * 1024U)
@@ -103,12 +104,13 @@ static int run(struct service *service, const sigset_t *signals)
             (long long)service->config->port, strerrordesc_np(-r));
         return r;
     }
-    r = background_start(service->config, &background);
+    r = background_start(service->config, service->watch, &background);
     if (r == 0) {
         log_info("serving", "address=%s port=%u", service->config->listen_address, bridge_port(service->front));
         wait_for_end(signals);
     }
     atomic_store(&service->draining, true);
+    watch_close(service->watch);
     bridge_stop(service->figures, 0); /* it looks at the other listener */
     bridge_stop(service->front, (unsigned)service->config->drain_timeout_s * 1000);
     background_stop(background);

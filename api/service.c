@@ -14,6 +14,7 @@
 #include "metrics.h"
 #include "outside.h"
 #include "share.h"
+#include "watch.h"
 
 #define ARENA_MAX         (256U * 1024U * 1024U)
 #define TOKENS_KEPT       16384U
@@ -113,6 +114,8 @@ static int fill(struct service *service)
     if (r == 0)
         r = metrics_new(&service->metrics);
     if (r == 0)
+        r = watch_new((unsigned)service->config->change_waiters, &service->watch);
+    if (r == 0)
         r = limiter_new((uint32_t)service->config->rate_limit_per_s, (uint32_t)service->config->rate_limit_burst,
             &service->limiter);
     if (r == 0)
@@ -153,6 +156,7 @@ struct service *service_free(struct service *service)
     service->verifier = token_verifier_free(service->verifier);
     service->limiter = limiter_free(service->limiter);
     service->metrics = metrics_free(service->metrics);
+    service->watch = watch_free(service->watch);
     service->arenas = arena_pool_free(service->arenas);
     secret_wipe(&service->master, sizeof(service->master));
     secret_wipe(&service->cursor_key, sizeof(service->cursor_key));

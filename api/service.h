@@ -17,6 +17,7 @@ struct limiter;
 struct metrics;
 struct outside;
 struct share;
+struct watch;
 
 /* Settings of a lane's connections. */
 struct lane_settings {
@@ -38,6 +39,7 @@ struct service {
     struct arena_pool *arenas;
     struct limiter *limiter;
     struct metrics *metrics;
+    struct watch *watch;            /* of the end of the sealed journal */
     struct bridge *front, *figures; /* the API's listener and that of /metrics */
     atomic_bool draining;
 };

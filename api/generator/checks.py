@@ -212,7 +212,8 @@ class Binding:
         for name in ("limit", "cursor"):
             if o.parameter(name, "query") is None:
                 self.report.add(self.document.name, o.where, f"query {query.name} is :list, so there must be a {name}")
-        if (len(query.sorts) > 1) != (o.parameter("sort", "query") is not None):
+        choice = len(query.sorts) > 1 or any(not ascending for _, _, ascending in query.sorts)
+        if (len(query.sorts) > 1 and o.parameter("sort", "query") is None) or (not choice and o.parameter("sort", "query") is not None):
             self.report.add(self.document.name, o.where, f"query {query.name} has {len(query.sorts)} sort(s): "
                             + ("a sort parameter is missing" if len(query.sorts) > 1 else "no sort parameter is needed"))
         if bool(query.embeds) != (o.parameter("embed", "query") is not None):

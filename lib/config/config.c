@@ -102,6 +102,10 @@ const struct config_setting config_settings[] = {
         "Directory for signed checkpoints of the audit chain; empty for none.", false, NULL },
     { "checkpoint_interval_s", CONFIG_INT, AT(checkpoint_interval_s), "3600", 1, DAYS(7),
         "How often a checkpoint is written.", false, NULL },
+    { "audit_retention_days", CONFIG_INT, AT(audit_retention_days), "0", 0, 36500,
+        "Audit and change rows older than so many days (30 at least) are cut off at a signed checkpoint; 0 keeps them for ever.", false, NULL },
+    { "change_waiters", CONFIG_INT, AT(change_waiters), "256", 1, 65536,
+        "Callers of /v1/changes that may wait at once; one caller holds a quarter at most.", false, NULL },
 
     { "log_level", CONFIG_LEVEL, AT(log_level), "info", 0, 0,
         "debug, info, warn or error.", false, "Running" },

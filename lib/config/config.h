@@ -61,6 +61,8 @@ struct config {
     int64_t seal_interval_ms;
     const char *checkpoint_dir;
     int64_t checkpoint_interval_s;
+    int64_t audit_retention_days;
+    int64_t change_waiters;
     /* running */
     int64_t log_level; /* enum log_level */
     const char *log_file;
