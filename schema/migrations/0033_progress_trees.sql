@@ -18,6 +18,10 @@ DROP FUNCTION progress_explain(text, text, text, date, int), explain_sentence(or
   explain_pulling(indicator, uuid[], text, numeric, int), explain_beneath(indicator, uuid[], text, int),
   explain_moved(indicator, uuid[], text, date, int);
 
+-- The unit's key goes first, as with values: what is looked up here is looked up key by key, and a subtree that moves is one range.
+ALTER TABLE rollup DROP CONSTRAINT rollup_pkey, ADD PRIMARY KEY (scope_key, indicator_id, period_id, category);
+DROP INDEX rollup_key;
+
 -- ---- the tree of a day --------------------------------------------------------------------------------------
 -- (Written as the owner, because what counts on a day must not depend on who asks; each applies the caller's scope itself, and begins
 -- with the unit asked for being in sight.)
@@ -372,6 +376,8 @@ BEGIN
 END $$;
 
 -- One row for each indicator and unit: the unit whose key comes first and, for children, each of the others.
+-- (each_key is unnest, but taken by the planner to give many: nested loops over hundreds of units would cost more than all else)
+CREATE FUNCTION each_key(keys text[]) RETURNS SETOF text LANGUAGE plpgsql IMMUTABLE ROWS 1000 AS $$ BEGIN RETURN QUERY SELECT unnest(keys); END $$;
 CREATE FUNCTION progress_rows(place organization, p period, plays progress_play[], keys text[], children boolean, reported_tree boolean)
   RETURNS TABLE (indicator_id uuid, key text, expected bigint, reported bigint, not_applicable bigint, hidden bigint, numerator numeric,
     denominator numeric, value numeric, own_value numeric, target_id uuid, baseline numeric, achievement numeric, required numeric, pace numeric,
@@ -390,7 +396,7 @@ BEGIN
   ELSE
     dues := ARRAY(
       SELECT (x.id, x.period_id, k.key, x.figures * c.units, x.figures * c.own)::progress_due
-      FROM unnest(pairs) x, unnest(keys) k(key), LATERAL (SELECT sum(y.units)::int AS units, sum(y.own)::int AS own FROM assignment_count y
+      FROM unnest(pairs) x, each_key(keys) k(key), LATERAL (SELECT sum(y.units)::int AS units, sum(y.own)::int AS own FROM assignment_count y
         WHERE y.indicator_id = x.id AND y.scope_key = k.key AND y.validity @> x.ends_on) c
       WHERE NOT x.before AND c.units IS NOT NULL);
     more := ARRAY(SELECT s FROM progress_more(keys, children, pairs, dues) s);
@@ -414,7 +420,7 @@ BEGIN
       coalesce(r.denominator, 0) + coalesce(e.denominator, 0) AS denominator, coalesce(r.number, 0) + coalesce(e.number, 0) AS number,
       e.least, e.most, e.latest, coalesce(e.own_reported, 0) AS own_reported, coalesce(e.own_na, 0) AS own_na, coalesce(e.own_done, 0) AS own_done,
       e.own_numerator, e.own_denominator, e.own_number
-    FROM unnest(pairs) x CROSS JOIN unnest(keys) k(key)
+    FROM unnest(pairs) x CROSS JOIN each_key(keys) k(key)
       LEFT JOIN unnest(dues) d ON d.id = x.id AND d.period_id = x.period_id AND d.key = k.key AND NOT x.before
       LEFT JOIN unnest(more) e ON e.id = x.id AND e.period_id = x.period_id AND e.key = k.key AND e.before = x.before
       -- the stored sum of all below, which there can be where somebody below is to report
@@ -876,7 +882,7 @@ BEGIN
   FOR f IN SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'tiendo'::regnamespace AND (p.proname LIKE 'progress%'
       OR p.proname IN ('reported_owed', 'reported_indicators', 'reported_totals', 'coverage_json', 'preliminary')
       OR p.proname IN ('explain_units', 'explain_missing', 'explain_pulling', 'explain_beneath', 'explain_moved', 'explain_formula', 'explain_figure',
-        'explain_sentence')) LOOP
+        'explain_sentence', 'each_key')) LOOP
     EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO tiendo_service', f);
   END LOOP;
 END $do$;
