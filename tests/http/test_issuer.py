@@ -258,18 +258,42 @@ def test_roles_of_the_token_narrow_and_never_widen(ask, world, clock, web):
     refused(me())
 
 
-def test_a_client_bound_to_a_subject(ask, issuer, world, cluster):
-    made = world.client(world.at("AA-TU", "administrator"), "kho", "AA-W1", ["values:read", "organizations:read"])
-    subject = str(uuid.uuid4())
-    cluster.query("UPDATE client SET external_issuer = %s, external_subject = %s WHERE id = %s", [ISS, subject, made["client_id"]])
+def test_a_client_bound_to_a_subject(ask, issuer, world):
+    admin, subject = world.at("AA-TU", "administrator"), str(uuid.uuid4())
+    body = {"organization": "AA-W1", "scopes": ["values:read", "organizations:read"], "external": {"issuer": ISS, "subject": subject}}
+    made = admin.post("/v1/clients", {"name": "kho", **body})
+    assert made.status == 201 and made.json()["external"] == body["external"], made
     token = issuer.token("service-account-kho", sub=subject)
     me = ask(token)
     assert me.status == 200 and me.json()["client"]["name"] == "kho", me
     assert ask(token, "/v1/indicators").status == 403
     refused(ask(issuer.token("service-account-kho", sub=str(uuid.uuid4()))), "nobody here")
-    cluster.query("UPDATE client SET status = 'suspended' WHERE id = %s", [made["client_id"]])
+    # Another cannot be the same, and nobody is told which it is.
+    twin = admin.post("/v1/clients", {"name": "kho 2", **body})
+    assert twin.status == 409 and twin.code == "external_taken" and made.json()["id"] not in twin.text, twin
+    path = "/v1/clients/" + made.json()["id"]
+    assert [c["external"] for c in admin.items("/v1/clients") if c["name"] == "kho"] == [body["external"]]
+    kept = admin.patch(path, {"name": "kho giữ"}, '"1"')
+    assert kept.status == 200 and kept.json()["external"] == body["external"], kept
+    freed = admin.patch(path, {"external": None}, kept.etag)
+    assert freed.status == 200 and freed.json()["external"] is None, freed
+    refused(ask(issuer.token("service-account-kho", sub=subject)), "nobody here")
+    assert ask(token).status == 200  # the log-in goes on, as one of an account goes on under a new name
+    bound = admin.patch(path, {"external": body["external"]}, freed.etag)
+    assert bound.status == 200, bound
+    assert admin.patch(path, {"status": "suspended"}, bound.etag).status == 200
     refused(ask(token))
     refused(ask(token), "not active")
+
+
+@pytest.mark.parametrize("external", [{}, {"issuer": ISS}, {"issuer": ISS, "subject": ""}, {"issuer": ISS, "subject": "x" * 256},
+                                      {"issuer": ISS, "subject": "x", "more": 1}, "x", {"issuer": None, "subject": None}],
+                         ids=lambda e: str(e)[-40:])
+def test_half_a_binding_is_refused(world, external):
+    answer = world.at("AA-TU", "administrator").post("/v1/clients", {
+        "name": "nửa", "organization": "AA-W1", "scopes": ["values:read"], "external": external})
+    assert answer.status == 422, answer
+    assert all(where.startswith("#/external") for where in answer.pointers()), answer
 
 
 # ---- refused -------------------------------------------------------------------------------------------------
@@ -342,7 +366,7 @@ def test_a_key_is_for_its_own_algorithm_alone(ask, issuer):
 
 @pytest.mark.parametrize("header", [{"crit": ["exp"]}, {"jwk": {"kty": "RSA"}}, {"jku": "https://evil.example"}, {"typ": "logout+jwt"},
                                     {"x5u": "https://evil.example"}, {"kid": "unbekannt"}, {"kid": ""}, {"kid": None},
-                                    {"kid": "../../etc/passwd"}, {"kid": "x" * 300}], ids=str)
+                                    {"kid": "../../etc/passwd"}, {"kid": "x" * 300}], ids=lambda h: str(h)[:40])
 def test_headers(ask, issuer, header):
     # jwcrypto would not write them all: the header is put together by hand and truly signed.
     from cryptography.hazmat.primitives import hashes
@@ -491,7 +515,7 @@ def test_an_unknown_key_is_looked_for_at_once(ask, issuer, web, clock):
 @pytest.mark.parametrize("broken", [
     "", "[]", "{}", "{", '{"keys": {}}', '{"keys": []}', '{"keys": [1]}', "\ufeff{}", "x" * 300_000, '{"keys": [], "keys": []}',
     "twins", "short", "secret", "enc", "off-curve", "private",
-])
+], ids=lambda text: text[:20])
 def test_a_broken_set_leaves_the_keys_as_they_were(ask, issuer, two, broken):
     ec = issuer.ec.export_public(as_dict=True)
     sets = {
