@@ -11,6 +11,7 @@ import time
 
 import story
 from client import Caller, Refused, Service, each, segment
+from history import History
 from load import Credentials
 from table import number, table
 
@@ -169,6 +170,13 @@ class Demo:
                   [(unit["name"], number(unit["value"]), number(unit["without"], 2), number(unit["effect"], 2))
                    for unit in said["pulling_down"][:5]], right=(1, 2, 3))
 
+    def look_back(self):
+        """The tree through time, where this installation has a past."""
+        if self.credentials.past:
+            history = History(self.person("HUE-TU", "manager"), self.person("DN-TU", "manager"))
+            history.play()
+            history.show()
+
 
 def put(caller, row, value):
     """One value, created or changed as the sheet's row tells; a value that stands already is left alone."""
@@ -230,6 +238,7 @@ def main():
         for played in range(len(story.PERIODS)):
             demo.play(played)
         demo.show(story.PERIODS[-1])
+        demo.look_back()
     except (Refused, OSError) as error:
         sys.exit(f"error: {error}")
     print(f"\n({time.monotonic() - began:.0f} s)")

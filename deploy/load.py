@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Loads the two programmes through the API, as any client would.
+"""Loads two programmes and the provinces they are of through the API, as any client would.
 
-  load.py secrets --state DIR --base-url URL   makes credentials.json with the first administrators' passwords
-  load.py roots                                what to bootstrap, tab-separated
-  load.py load --state DIR                     creates whatever is missing; safe to repeat, and after an interruption
+  load.py secrets --state DIR --base-url URL [--empty]   makes credentials.json with the first administrators' passwords
+  load.py roots --state DIR                              what to bootstrap, tab-separated
+  load.py past --state DIR                               who there was before 2025, and the decisions since, as far as a manager may
+  load.py joining --state DIR                            the decision that comes next, where it joins two roots: the operator takes it
+  load.py load --state DIR                               creates whatever is missing
 
-Standard library only.
+All are safe to repeat, and after an interruption. An installation whose roots were made without their past (by an older version,
+or with --empty) keeps them so: it is loaded with the units of today alone. Standard library only.
 """
 import argparse
 import json
@@ -16,7 +19,11 @@ import threading
 from pathlib import Path
 
 import programme
+import reform
 from client import Caller, Refused, Service, each, segment
+
+
+MANAGERS = [entry for entry in programme.accounts() if entry[2] == "manager" and entry[1].endswith("-TU")] + [programme.JOINED_MANAGER]
 
 
 class Credentials:
@@ -41,13 +48,24 @@ class Credentials:
     def account(self, username, organization, role):
         """The entry of an account; made, with a password of its own, when there is none."""
         with self.lock:
-            for entry in self.data["accounts"]:
-                if entry["username"] == username:
-                    return entry
+            entry = self.entry(username)
+            if entry:
+                return entry
             entry = {"username": username, "password": secrets.token_urlsafe(18), "organization": organization, "role": role}
             self.data["accounts"].append(entry)
             self.save()
             return entry
+
+    def entry(self, username):
+        return next((entry for entry in self.data["accounts"] if entry["username"] == username), None)
+
+    @property
+    def past(self):
+        """Whether the roots are made as they stood before 2025: so where the province joined since has an administrator."""
+        return any(unit == programme.JOINED for _, unit in self.first_administrators())
+
+    def first_administrators(self):
+        return [(username, unit) for username, unit in programme.FIRST_ADMINISTRATORS if self.entry(username)]
 
     def client(self, organization):
         return next((entry for entry in self.data["clients"] if entry["organization"] == organization), None)
@@ -58,39 +76,80 @@ class Loader:
         self.credentials = credentials
         self.service = Service(credentials.data["base_url"])
         self.files = programme.files()
-        self.administrators = {unit: self.person(username) for username, unit in programme.FIRST_ADMINISTRATORS}
+        self.administrators = {unit: self.person(username) for username, unit in credentials.first_administrators()}
+        self.managers = {}
 
     def person(self, username):
-        entry = next(e for e in self.credentials.data["accounts"] if e["username"] == username)
-        return Caller.person(self.service, username, entry["password"])
+        entry = self.credentials.entry(username)
+        return entry and Caller.person(self.service, username, entry["password"])
+
+    def root_of(self, organization):
+        return organization.split("-")[0] + "-TU"
 
     def administrator(self, organization):
-        return self.administrators["HUE-TU" if organization.startswith("HUE-") else "DN-TU"]
+        return self.administrators[self.root_of(organization)]
 
     def manager(self, file):
-        return self.person("hue-tu.quanly" if programme.root(file) == "HUE-TU" else "dn-tu.quanly")
+        return self.managers[programme.root(file)]
 
     def run(self):
-        managers = [entry for entry in programme.accounts() if entry[1] in self.administrators]
-        self.accounts(managers)
+        self.hire_managers()
+        if self.credentials.past:
+            self.past()
+            if self.next_decision():
+                sys.exit("error: a decision is still to be taken: run deploy/up again")
+        else:
+            print("note: this installation was made without the reorganizations of 2025 and 2026, and stays so.\n"
+                  "      deploy/down --purge, then deploy/up, makes one that has them.")
+            for file in self.files:
+                self.units(self.manager(file), programme.of_today_alone(file))
         for file in self.files:
-            self.units(file)
-        for file in self.files:
+            self.units(self.manager(file), programme.below_committees(file))
             self.programme(file)
             self.indicators(file)
             self.mandates(file)
         self.accounts(programme.accounts())
         self.connector()
 
-    def units(self, file):
-        manager = self.manager(file)
+    # ---- units, and what became of them
+
+    def units(self, manager, generations):
         there = {item["code"] for item in manager.every("/v1/organizations")}
-        for text, generation in programme.organizations(file):
+        for text, generation in generations:
             families = {}  # siblings one after the other: the tree keeps the order in which they come
             for body in generation:
                 if body["code"] not in there:
                     families.setdefault(body["parent"], []).append(body)
             each(text, families.values(), lambda family: [manager.post("/v1/organizations", body) for body in family], size=len)
+
+    def taken(self):
+        """The decisions that are in force here: each by its reference and its day."""
+        return {(item["decision"], item["effective_on"]) for code in ("DN-TU", "HUE-TU")
+                for item in self.managers[code].every("/v1/reorganizations") if not item.get("reverted_at")}
+
+    def next_decision(self, taken=None):
+        """The oldest decision that is not in force: (root, root it joins or None, body), or None."""
+        taken = self.taken() if taken is None else taken
+        return next((entry for entry in reform.decisions() if (entry[2]["decision"], entry[2]["effective_on"]) not in taken), None)
+
+    def past(self):
+        """Who there was before 2025, and the decisions up to one that joins two roots."""
+        taken = self.taken()
+        begun = {code for root, joined, body in reform.decisions() if (body["decision"], body["effective_on"]) in taken
+                 for code in (root, joined)}
+        for code, manager in self.managers.items():
+            if code not in begun:  # a decision is taken when all units of before are there
+                self.units(manager, programme.of_the_past(code))
+        coming = []
+        while (entry := self.next_decision(taken)) and not entry[1]:
+            coming.append(entry)
+            taken.add((entry[2]["decision"], entry[2]["effective_on"]))
+        each("Decisions", coming, lambda entry: self.managers[entry[0]].post("/v1/reorganizations", entry[2]), threads=1)
+
+    def joining(self):
+        """The body of the next decision, where the operator is to take it."""
+        entry = self.next_decision()
+        return entry[2] if entry and entry[1] else None
 
     def programme(self, file):
         manager, body = self.manager(file), programme.programme(file)
@@ -115,6 +174,12 @@ class Loader:
                 manager.post(path + "/targets", programme.target(file, sources[code]))
 
         each(f"Assignments and targets of {bodies[0]['programme']}", sources, complete)
+
+    def hire_managers(self):
+        """A manager at each root."""
+        wanted = [entry for entry in MANAGERS if entry[1] in self.administrators]
+        self.accounts(wanted)
+        self.managers = {unit: self.person(username) for username, unit, *_ in wanted}
 
     def mandates(self, file):
         administrator = self.administrator(programme.root(file))
@@ -164,29 +229,46 @@ def same_mandate(body, item):
 def main():
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("roots")
-    for name in ("secrets", "load"):
+    for name in ("secrets", "roots", "past", "joining", "load"):
         command = commands.add_parser(name)
         command.add_argument("--state", required=True)
         if name == "secrets":
             command.add_argument("--base-url", required=True)
+            command.add_argument("--empty", action="store_true")
     options = parser.parse_args()
-    if options.command == "roots":
-        for file in programme.files():
-            print("\t".join(programme.bootstrapped(file)))
-        return
     credentials = Credentials(options.state)
     if options.command == "secrets":
-        if credentials.data["base_url"] != options.base_url:
-            credentials.data["base_url"] = options.base_url
-            credentials.save()
-        for username, organization in programme.FIRST_ADMINISTRATORS:
+        first_secrets(credentials, options.base_url, options.empty)
+    elif options.command == "roots":
+        for _, code in credentials.first_administrators():
+            print("\t".join(programme.bootstrapped(code, credentials.past)))
+    else:
+        try:
+            act(Loader(credentials), options.command)
+        except (Refused, OSError) as error:
+            sys.exit(f"error: {error}")
+
+
+def first_secrets(credentials, base_url, empty):
+    if credentials.data["base_url"] != base_url:
+        credentials.data["base_url"] = base_url
+        credentials.save()
+    past = credentials.past or not (empty or credentials.data["accounts"])
+    # the joined province's first: where it is there, the others are to be made as they stood before
+    for username, organization in sorted(programme.FIRST_ADMINISTRATORS, key=lambda entry: entry[1] != programme.JOINED):
+        if past or organization != programme.JOINED:
             credentials.account(username, organization, "administrator")
-        return
-    try:
-        Loader(credentials).run()
-    except (Refused, OSError) as error:
-        sys.exit(f"error: {error}")
+
+
+def act(loader, command):
+    if command == "load":
+        loader.run()
+    elif loader.credentials.past:
+        loader.hire_managers()
+        if command == "past":
+            loader.past()
+        elif body := loader.joining():
+            print(json.dumps(body, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """What the data files say, as the bodies of requests: pure functions, no network."""
-import csv
 import json
-from datetime import date, timedelta
 from pathlib import Path
 
-DATA = Path(__file__).with_name("data")
+import reform
+from reform import BEFORE, DATA
+
 PROVINCE = "75"                    # statistics code of Đồng Nai
 REFORM = "2025-07-01"              # the day today's wards and communes began
-BEFORE = "2020-01-01"              # older than both programmes: the sources do not say since when a body stands
 RESIDENTIAL, INSTITUTIONS = 12, 8  # cells below the first and the second grassroots organisation
 
 INSTITUTION_NAMES = (
@@ -24,18 +23,29 @@ def files():
     return [read("programme-dong-nai.json"), read("programme-hue.json")]
 
 
+class Ward:
+    """A ward or commune of the province: its name with a small first letter ("phường Trấn Biên"), today and at its beginning."""
+
+    def __init__(self, row):
+        self.code = row["code"]
+        self.name, self.first_name = (name[0].lower() + name[1:] for name in (row["name"], reform.first_names()[row["code"]]))
+
+    def unit(self, suffix, parent, kind, naming, **more):
+        """A unit below its committee, whose name has the ward's in it: naming(name, what its parts are called)."""
+        names = [naming(name, "khu phố" if name.startswith("phường") else "ấp") for name in (self.first_name, self.name)]
+        former = {"former": [{"name": names[0], "valid_to": reform.last_day_of_first_names()}]} if names[0] != names[1] else {}
+        return {"code": f"DN-{self.code}{suffix}", "parent": f"DN-{self.code}{parent}", "kind": kind, "name": names[1],
+                "valid_from": REFORM, **former, **more}
+
+
 def wards():
-    """The wards and communes of the province: code, kind, name with a small first letter ("phường Trấn Biên")."""
-    with open(DATA / "administrative-units.csv", encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["parent_code"] == PROVINCE:
-                yield row["code"], row["kind"], row["name"][0].lower() + row["name"][1:]
+    return [Ward(row) for row in reform.of_today().values() if row["parent_code"] == PROVINCE]
 
 
-def bodies(file):
-    """The organisations a programme file names, without the root (which bootstrapping makes)."""
+def bodies(file, ended=()):
+    """The organisations a programme file names, without the root (which bootstrapping makes) and those that a decision ended."""
     for unit in file["organizations"]:
-        if unit["parent"]:
+        if unit["parent"] and unit["code"] not in ended:
             body = {key: unit[key] for key in ("code", "parent", "kind", "name", "attached", "valid_to", "note") if key in unit}
             body["valid_from"] = BEFORE
             if "valid_to_note" in unit:
@@ -43,49 +53,58 @@ def bodies(file):
             yield body
 
 
-def committee(code, name):
-    return {"code": f"DN-{code}", "parent": "DN-TU", "kind": "directly_subordinate_party_committee",
-            "name": f"Đảng ủy {name}", "valid_from": REFORM, "area_code": code}
+def committee(ward):
+    body = ward.unit("", "", "directly_subordinate_party_committee", lambda name, _: f"Đảng ủy {name}", area_code=ward.code)
+    return {**body, "parent": "DN-TU"}
 
 
-def below_committee(code, kind, name):
+def below_committee(ward):
     """A committee's party-building board and grassroots organisations."""
-    homes = "khu phố" if kind == "ward" else "ấp"
-    yield {"code": f"DN-{code}-BXD", "parent": f"DN-{code}", "kind": "party_building_board",
-           "name": f"Ban Xây dựng Đảng Đảng ủy {name}", "valid_from": REFORM}
-    for number, what in (1, f"các {homes}"), (2, "các đơn vị sự nghiệp"):
-        yield {"code": f"DN-{code}-CS{number}", "parent": f"DN-{code}", "kind": "grassroots_party_organization",
-               "name": f"Đảng bộ {what} {name}", "valid_from": REFORM, "made_up": True}
+    yield ward.unit("-BXD", "", "party_building_board", lambda name, _: f"Ban Xây dựng Đảng Đảng ủy {name}")
+    yield ward.unit("-CS1", "", "grassroots_party_organization", lambda name, homes: f"Đảng bộ các {homes} {name}", made_up=True)
+    yield ward.unit("-CS2", "", "grassroots_party_organization", lambda name, _: f"Đảng bộ các đơn vị sự nghiệp {name}", made_up=True)
 
 
-def cells(code, kind, name):
-    homes = "khu phố" if kind == "ward" else "ấp"
-    names = [f"{homes} {n}" for n in range(1, RESIDENTIAL + 1)] + list(INSTITUTION_NAMES[:INSTITUTIONS])
-    for n, what in enumerate(names, 1):
-        yield {"code": f"DN-{code}-CB{n:02}", "parent": f"DN-{code}-CS{1 if n <= RESIDENTIAL else 2}", "kind": "party_cell",
-               "name": f"Chi bộ {what} {name}", "valid_from": REFORM, "made_up": True}
+def cells(ward):
+    for n in range(1, RESIDENTIAL + 1):
+        yield ward.unit(f"-CB{n:02}", "-CS1", "party_cell", lambda name, homes, n=n: f"Chi bộ {homes} {n} {name}", made_up=True)
+    for n, what in enumerate(INSTITUTION_NAMES[:INSTITUTIONS], RESIDENTIAL + 1):
+        yield ward.unit(f"-CB{n:02}", "-CS2", "party_cell", lambda name, _, what=what: f"Chi bộ {what} {name}", made_up=True)
 
 
-def organizations(file):
-    """All units of a programme file's province, in generations (what they are, their bodies): parents stand in earlier ones."""
+def below_committees(file):
+    """The units below the committees of a programme file's province, in generations (what they are, their bodies)."""
+    if root(file) == "DN-TU":
+        units = wards()
+        yield "Boards and grassroots organisations", [body for unit in units for body in below_committee(unit)]
+        yield "Cells", [body for unit in units for body in cells(unit)]
+
+
+def of_today_alone(file):
+    """The bodies and committees of a province whose past is left out, in generations."""
     yield f"Bodies of {root(file)}", list(bodies(file))
     if root(file) == "DN-TU":
-        units = list(wards())
-        yield "Committees of wards and communes", [committee(code, name) for code, _, name in units]
-        yield "Boards and grassroots organisations", [body for unit in units for body in below_committee(*unit)]
-        yield "Cells", [body for unit in units for body in cells(*unit)]
+        yield "Committees of wards and communes", [committee(unit) for unit in wards()]
 
 
-def bootstrapped(file):
-    """What bootstrapping is told of a root: code, name and kind of today, its first administrator, and before the last
-    renaming name, kind and last day, or nothing."""
-    unit = next(unit for unit in file["organizations"] if not unit["parent"])
-    administrator = next(username for username, code in FIRST_ADMINISTRATORS if code == unit["code"])
-    now, before = unit, ("", "", "")
-    for renamed in unit.get("renamed", ()):
-        last_day = date.fromisoformat(renamed["on"]) - timedelta(days=1)
-        before, now = (now["name"], now["kind"], last_day.isoformat()), renamed
-    return (unit["code"], now["name"], now["kind"], administrator, *before)
+def of_the_past(code):
+    """The bodies of a root as they stood before the reorganizations, and who else there was, in generations."""
+    before = list(reform.before(code))
+    ended = {body["code"] for _, generation in before for body in generation}
+    for file in files():
+        if root(file) == code:
+            yield f"Bodies of {code}", list(bodies(file, ended))
+    yield from before
+
+
+def bootstrapped(code, past):
+    """What bootstrapping is told of a root: code, name and kind, its first administrator; where its past is left out, name and
+    kind of today, and those of before their last change with their last day, else nothing."""
+    names = reform.names_of(code)
+    administrator = next(username for username, unit in FIRST_ADMINISTRATORS if unit == code)
+    if past or len(names) == 1:
+        return code, names[0].name, names[0].kind, administrator, "", "", ""
+    return code, names[-1].name, names[-1].kind, administrator, names[-2].name, names[-2].kind, names[-2].last_day
 
 
 def root(file):
@@ -163,9 +182,9 @@ def mandates(file):
 
 # Accounts beside the first administrators: (username, unit, role, name shown).
 def accounts():
-    yield "dn-tu.quanly", "DN-TU", "manager", "Quản lý chương trình, Tỉnh ủy Đồng Nai"
-    yield "dn-vptu.quanly", "DN-VPTU", "manager", "Quản lý, Văn phòng Tỉnh ủy"
-    yield "dn-vptu.quantri", "DN-VPTU", "administrator", "Quản trị, Văn phòng Tỉnh ủy"
+    yield "dn-tu.quanly", "DN-TU", "manager", "Quản lý chương trình, Thành ủy Đồng Nai"
+    yield "dn-vptu.quanly", "DN-VPTU", "manager", "Quản lý, Văn phòng Thành ủy"
+    yield "dn-vptu.quantri", "DN-VPTU", "administrator", "Quản trị, Văn phòng Thành ủy"
     yield "dn-btgdv.quanly", "DN-BTGDV", "manager", "Quản lý, Ban Tuyên giáo và Dân vận"
     yield "dn-btgdv.duyet", "DN-BTGDV", "approver", "Người duyệt, Ban Tuyên giáo và Dân vận"
     yield "dn-ubkt.kiemtra", "DN-UBKT", "inspector", "Kiểm tra viên, Ủy ban Kiểm tra"
@@ -176,7 +195,10 @@ def accounts():
     yield "hue-tu.quanly", "HUE-TU", "manager", "Quản lý chương trình, Thành ủy Huế"
 
 
-FIRST_ADMINISTRATORS = (("dn-tu.quantri", "DN-TU"), ("hue-tu.quantri", "HUE-TU"))
-CONNECTOR = {"name": "Trục kết nối dữ liệu Tỉnh ủy", "organization": "DN-TU",
+# The province that was joined to another: who entered its units of before. Of a past that is left out there is nobody.
+JOINED = "BP-TU"
+JOINED_MANAGER = ("bp-tu.quanly", JOINED, "manager", "Quản lý, Tỉnh ủy Bình Phước (đến 30/6/2025)")
+FIRST_ADMINISTRATORS = (("dn-tu.quantri", "DN-TU"), ("hue-tu.quantri", "HUE-TU"), ("bp-tu.quantri", JOINED))
+CONNECTOR = {"name": "Trục kết nối dữ liệu Thành ủy", "organization": "DN-TU",
              "scopes": ["organizations:read", "programmes:read", "indicators:read", "periods:read", "values:read", "values:write",
                         "progress:read"]}

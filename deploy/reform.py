@@ -6,6 +6,8 @@ committee of today a past, and no code stands here that is in no list.
 """
 import csv
 import json
+from collections import namedtuple
+from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -129,17 +131,46 @@ def renewed(resolution):
                "into": new_code(new)}
     for old, into in sorted(heirs.items()):
         if len(into) > 1:
-            yield {"kind": "split", "organization": old_code(old), "into": [new_code(new) for new in sorted(into)]}
+            yield {"kind": "split", "organization": old_code(old), "successors": [new_code(new) for new in sorted(into)]}
     provinces = {areas("district")[areas("commune")[old]["parent_code"]]["parent_code"] for old in heirs}
     for code, area in areas("district").items():
         if area["parent_code"] in provinces:
             yield {"kind": "dissolve", "organization": district_code(code)}
 
 
+@cache
+def first_names():
+    """The names of today's areas on their first day, by statistics code."""
+    return {row["new_code"]: row["new_name"] for row in rows("reform/lineage.csv")}
+
+
 def renamed():
-    """The committees whose area has another name today than on 2025-07-01: communes that became wards."""
-    names = {row["new_code"]: row["new_name"] for row in rows("reform/lineage.csv")}
-    return {code: committee_name(of_today()[code]["name"]) for code, name in sorted(names.items()) if name != of_today()[code]["name"]}
+    """The committees whose area has another name today than on its first day: communes that became wards."""
+    return {code: committee_name(of_today()[code]["name"]) for code, name in sorted(first_names().items())
+            if name != of_today()[code]["name"]}
+
+
+def day_before(day):
+    return (date.fromisoformat(day) - timedelta(days=1)).isoformat()
+
+
+def last_day_of_first_names():
+    return next(day_before(source["effective_on"]) for source in told()["decisions"] if {"names": "of_today"} in source["steps"])
+
+
+Named = namedtuple("Named", "name kind last_day")
+
+
+def names_of(code):
+    """The names and kinds of a root one after the other, each with its last day; today's has none."""
+    root = next(root for root in told()["roots"].values() if root["code"] == code)
+    names = [Named(root["name"], root["kind"], None)]
+    for _, _, body in decisions():
+        for done in body["steps"]:
+            if done["kind"] == "change_kind" and done["organization"] == code:
+                names[-1] = names[-1]._replace(last_day=day_before(body["effective_on"]))
+                names.append(Named(done["name"], done["unit_kind"], None))
+    return names
 
 
 def step(source):
@@ -154,7 +185,7 @@ def step(source):
     elif source.get("children") == "by_district":
         yield {**source, "children": [
             {"organization": old_code(code), "into": district_code(area["parent_code"])} for code, area in areas("commune").items()
-            if district_code(area["parent_code"]) in source["into"]]}
+            if district_code(area["parent_code"]) in source["successors"]]}
     else:
         yield source
 
@@ -195,8 +226,8 @@ def check():
 
 def apply(done, alive, fates):
     """One step on the set of units that stand: what it needs must be there, and what it ends ends once."""
-    known = [done.get(key) for key in ("organization", "into", "parent") if isinstance(done.get(key), str)]
-    missing = {code for code in known + list(done["into"] if done["kind"] == "split" else ()) if code not in alive}
+    known = [done[key] for key in ("organization", "into", "parent") if key in done]
+    missing = {code for code in known + done.get("successors", []) if code not in alive}
     assert done["kind"] in ("rename", "change_kind") or not missing, (done, missing)
     if done["kind"] == "establish":
         assert done["code"] not in alive, done

@@ -117,6 +117,17 @@ def test_the_real_programme_is_there(province):
     assert province("/v1/indicators/DN-06B")["text"]
 
 
+def test_the_provinces_have_their_past(province):
+    def names(code, day):
+        return [province(f"/v1/organizations/{code}?as_of={day}")[key] for key in ("name", "kind")]
+
+    assert names("DN-TU", "2026-04-29") == ["Tỉnh ủy Đồng Nai", "provincial_party_committee"]
+    assert names("DN-TU", "2026-04-30") == ["Thành ủy Đồng Nai", "city_party_committee"]
+    assert names("BP-TU", "2025-06-30") == ["Tỉnh ủy Bình Phước", "provincial_party_committee"]
+    decisions = {item["decision"] for item in province("/v1/reorganizations")["items"]}
+    assert decisions == {"202/2025/QH15", "1662/NQ-UBTVQH15", "30/2026/QH16"}
+
+
 def test_the_tour_of_the_readme(up, state, port):
     """Its sh blocks, pasted in order into one shell; each curl gives JSON that is no problem."""
     blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S | re.M)
@@ -128,14 +139,17 @@ def test_the_tour_of_the_readme(up, state, port):
     parts = done.stdout.split("----")
     assert '"DN-26041"' in parts[0] and '"Đảng ủy phường Trấn Biên"' in parts[0]
     assert '"on_behalf": true' in parts[2] and '"percent": 91.' in parts[2]
-    assert '"DN-06A"' in parts[3] and '"expected":' in parts[3]
-    assert "Quý III/2026" in parts[4] and "Trấn Biên" in parts[4]
+    assert "indicator;" in parts[3] and '"dry_run": true' in parts[3] and '"failed": 0' in parts[3]
+    assert '"DN-06A"' in parts[4] and '"expected":' in parts[4]
+    assert "Quý III/2026" in parts[5] and "Trấn Biên" in parts[5]
+    assert '["DN-731-26041","Đảng ủy phường Trung Dũng","Thành ủy Biên Hòa"]' in parts[6]
+    assert '["DN-26041","Đảng ủy phường Trấn Biên","Thành ủy Đồng Nai"]' in parts[6] and "1662/NQ-UBTVQH15" in parts[6]
 
 
 def test_the_demonstration_prints_the_provinces_table(up, state):
     done = run("deploy/demo", "--state", state)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    for word in ("DN-06B", "%"):
+    for word in ("DN-06B", "%", "Tỉnh ủy Thừa Thiên Huế", "Quận ủy Thuận Hóa", "Đảng ủy phường Trung Dũng", "hôm nay"):
         assert word in done.stdout, done.stdout[-3000:]
     print(done.stdout)
 
