@@ -6,7 +6,7 @@ from .client import target
 
 _numbers = itertools.count(1)
 
-PATHS = {"organization": "AA-W1", "indicator": "AA-RATIO", "period": "2026-Q1", "programme": "AA-P", "file": "swagger-ui.css",
+PATHS = {"organization": "AA-W1", "indicator": "AA-RATIO", "period": "2026-Q1", "programme": "AA-P", "file": "swagger-ui.css", "scheme": "statistics", "value": "26041",
          "code": "not_found"}
 QUERY = {"organization": "AA-W1", "indicator": "AA-RATIO", "period": "2026-Q1"}
 
@@ -89,12 +89,13 @@ def body(op_id, unit="AA-W1", parent=None):
         "my_password_set": {"current_password": "sai", "new_password": "chiec-thuyen-xanh-qua-cau"},
         "session_create": {"username": "aa-w1.viewer", "password": "sai"},
         "value_import": [],
+        "organization_import": [],
     }.get(op_id)
 
 
 def headers(op):
     """What the operation needs beside body and token."""
-    if op.id == "value_import":
+    if op.id.endswith("_import"):
         return [("Idempotency-Key", fresh("key"))]
     if op.method == "PATCH" or op.method == "DELETE" or op.id == "account_reset":
         return [("If-Match", "*")]

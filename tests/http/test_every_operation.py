@@ -83,7 +83,7 @@ def test_an_empty_body_is_400(world, who, op):
     assert answer.status == 400, answer
 
 
-@pytest.mark.parametrize("op", [op for op in WITH_BODY if op.id not in ("value_import", "token", "revoke")], ids=lambda op: op.id)
+@pytest.mark.parametrize("op", [op for op in WITH_BODY if not op.id.endswith("_import") and op.id not in ("token", "revoke")], ids=lambda op: op.id)
 def test_a_body_too_large_is_413(world, who, op):
     types = list(op.node["requestBody"]["content"])
     big = b'{"note": "' + b"x" * (1 << 20) + b'"}'

@@ -88,6 +88,9 @@ CASES = {
     "organization_update": [path_of("path", "/v1/organizations/{unit}", body=body("organization_update"), headers=tagged)],
     "organization_create": [path_of("body", "/v1/organizations", body=body("organization_create"))],
     "organization_list": [path_of("filter", "/v1/organizations?under={unit}"), path_of("filter", "/v1/organizations?parent={unit}")],
+    "organization_import": [path_of("rows", "/v1/organizations/imports", headers=lambda *_: [("Idempotency-Key", samples.fresh("key"))],
+                                    body=lambda n, own: [{"code": samples.fresh("MX"), "name": "Chi bộ nhập", "kind": "party_cell", "parent": n.unit}])],
+    "identifier_get": [path_of("path", "/v1/identifiers/internal/{unit}?as_of=2025-03-31")],
     "programme_get": [path_of("definition", "/v1/programmes/{programme}")],
     "programme_update": [path_of("definition", "/v1/programmes/{programme}", body=body("programme_update"), headers=tagged)],
     "programme_create": [path_of("body", "/v1/programmes", body=body("programme_create"))],
@@ -167,6 +170,10 @@ PLAIN = {"me_get": "/v1/me", "my_session_list": "/v1/me/sessions", "delegation_l
 COLLECTIONS = ("organizations", "programmes", "indicators", "values", "periods", "mandates", "accounts", "grants", "clients")
 
 
+# The directory names every unit of one's root by its code, name and kind, and is tested for what else it might tell.
+NAMED = {"directory_list": "/v1/directory"}
+
+
 # ---- what must come out ---------------------------------------------------------------------------------------
 def may_write(role, permission, name, relation):
     """Whether the role's right reaches the target."""
@@ -228,6 +235,8 @@ def places(world, cluster):
         manager, connector = world.at(f"{root}-TU", "manager"), world.connector(root.lower())
         admin = world.at(f"{root}-TU", "administrator")
         made = world.must(manager.get(f"/v1/organizations/{unit}"), 200)
+        numbers = [{"scheme": "internal", "value": unit}, {"scheme": "internal", "value": made["id"]}]
+        world.must(manager.patch(f"/v1/organizations/{unit}", {"identifiers": made["identifiers"] + numbers}, "*"), 200)
         programme = world.must(manager.post("/v1/programmes", {"code": f"{unit}-MP", "title": f"Chương trình riêng của {unit}.",
                                                                "owner": unit, "scope": unit, "starts_on": "2025-01-01"}))
         indicators = [world.indicator(manager, f"{unit}-{kind}", f"{unit}-MP", "number") for kind in ("MI", "MS")]
@@ -320,7 +329,7 @@ def ask(who, op, request):
 # ---- the tests -------------------------------------------------------------------------------------------------
 def test_every_operation_stands_in_the_matrix(world):
     guarded = {op.id for op in world.contract.operations.values() if op.permission != "public"}
-    assert set(CASES) | set(PLAIN) == guarded
+    assert set(CASES) | set(PLAIN) | set(NAMED) == guarded
     assert {op.permission for op in world.contract.operations.values()} <= set().union(*ROLE.values()) | {"public"}
 
 
@@ -332,7 +341,7 @@ def test_without_a_token_all_is_401(world, places):
             answer = ask(nameless, world.contract.operations[op_id], case(own, own))
             assert answer.status == 401 and answer.code == "unauthenticated" and answer.header("WWW-Authenticate"), answer
             assert "AA-W1-C1" not in answer.text
-    for path in PLAIN.values():
+    for path in [*PLAIN.values(), *NAMED.values()]:
         assert nameless.get(path).status == 401
 
 
