@@ -27,7 +27,7 @@ int staff_create(struct exchange *x, const struct named_query *query, const char
 
     x->secret_answer = secret != NULL;
     r = query_reply(x, query, values);
-    if (r < 0 || secret == NULL || x->reply.status != 201)
+    if (r < 0 || secret == NULL || x->reply.status >= 300)
         return r;
     return add_member(x, x->reply.body, member, secret);
 }

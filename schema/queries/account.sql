@@ -10,6 +10,7 @@
 -- filter activated: a.activated = $::boolean
 -- filter role: a.id IN (SELECT g.account_id FROM access_grant g WHERE g.role = $ AND grant_today(g))
 -- filter q: a.id = ANY ((SELECT account_search($))::uuid[])
+-- extra organization_code: (SELECT o.code FROM organization o WHERE o.id = a.organization_id)
 SELECT a.id, a.username, a.display_name, organization_ref(a.organization_id) AS organization, a.status, a.activated,
   tstz(a.password_changed_at) AS password_changed_at, a.version, tstz(a.created_at) AS created_at, tstz(a.updated_at) AS updated_at
 FROM account a
