@@ -13,7 +13,7 @@
 #include "uuid.h"
 
 #define DECISION_MAX (16U << 20)
-#define TRIED        "TD000" /* what reorganize() ends a trial with */
+#define TRIED        "TD999" /* what reorganize() ends a trial with */
 
 static const char usage[] =
     "Usage: tiendo reorganize [--dry-run] FILE\n"

@@ -43,6 +43,9 @@ def path(world, op, **given):
         values.setdefault("secret", world.at("AA-TU", "administrator").get(f"/v1/clients/{values['client']}/secrets").json()["items"][0]["id"])
     if "{delegation}" in op.path:
         values.setdefault("delegation", world.must(world.at("AA-TU", "manager").post("/v1/delegations", body("delegation_create")))["id"])
+    if "{reorganization}" in op.path:
+        values.setdefault("reorganization", world.must(world.at("AA-TU", "manager").post(
+            "/v1/reorganizations", body("reorganization_create")))["id"])
     if "{assignment}" in op.path or "{target}" in op.path:
         kind = "assignment" if "{assignment}" in op.path else "target"
         values.setdefault(kind, world.at("AA-TU", "manager").get(
@@ -65,6 +68,9 @@ def body(op_id, unit="AA-W1", parent=None):
     return {
         "organization_create": {"code": new, "name": f"Chi bộ {new}", "kind": "party_cell", "parent": unit},
         "organization_update": {"note": f"ghi chú {new}"},
+        "reorganization_create": {"decision": f"{new}-QĐ/TU", "effective_on": "2030-01-01", "steps": [
+            {"kind": "establish", "code": new, "name": f"Chi bộ {new}", "unit_kind": "party_cell", "parent": unit}]},
+        "reorganization_revert": {"reason": "Nhập nhầm ngày hiệu lực"},
         "programme_create": {"code": new, "title": f"Chương trình {new}", "owner": unit, "scope": unit},
         "programme_update": {"note": f"ghi chú {new}"},
         "indicator_create": {"code": new, "programme": "AA-P", "name": f"Chỉ tiêu {new}", "unit": "số", "kind": "number",

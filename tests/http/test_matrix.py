@@ -16,7 +16,7 @@ from harness.client import target as address
 from harness.world import Caller
 
 READ = {f"{thing}:read" for thing in ("me", "organizations", "programmes", "indicators", "periods", "values", "progress", "mandates")}
-DEFINE = {"organizations:write", "programmes:write", "indicators:write"}
+DEFINE = {"organizations:write", "reorganizations:write", "programmes:write", "indicators:write"}
 STAFF = {f"{thing}:{right}" for thing in ("accounts", "clients", "grants") for right in ("read", "write")} | {"mandates:write"}
 DELEGATE = {"delegations:read", "delegations:write"}
 ROLE = {"viewer": READ, "inspector": READ, "reporter": READ | {"values:write"}, "approver": READ | {"values:write"},
@@ -55,14 +55,14 @@ def one_day():
 
 # One way of naming a target: unit, programme, indicator (self or superior enters), assignment, target, and of the unit's own
 # an account, its grant, a client and a mandate.
-Names = namedtuple("Names", "unit programme indicator behalf assignment target account account_id grant client mandate secret delegation")
+Names = namedtuple("Names", "unit programme indicator behalf assignment target account account_id grant client mandate secret delegation reorganization")
 
 
 def nobody(relation, names):
     """Names of nothing; but what is in sight of the target's definitions keeps its name."""
     new = str(uuid.uuid4())
     new = f"{new[:14]}7{new[15:]}"
-    made = Names("NO-SUCH", "NO-SUCH", "NO-SUCH", "NO-SUCH", new, new, "no.such.account", new, new, new, new, new, new)
+    made = Names("NO-SUCH", "NO-SUCH", "NO-SUCH", "NO-SUCH", new, new, "no.such.account", new, new, new, new, new, new, new)
     return made._replace(programme=names.programme, indicator=names.indicator, behalf=names.behalf) if relation.defined else made
 
 
@@ -91,6 +91,11 @@ CASES = {
     "organization_import": [path_of("rows", "/v1/organizations/imports", headers=lambda *_: [("Idempotency-Key", samples.fresh("key"))],
                                     body=lambda n, own: [{"code": samples.fresh("MX"), "name": "Chi bộ nhập", "kind": "party_cell", "parent": n.unit}])],
     "identifier_get": [path_of("path", "/v1/identifiers/internal/{unit}?as_of=2025-03-31")],
+    "reorganization_list": [path_of("filter", "/v1/reorganizations?organization={unit}")],
+    "reorganization_get": [path_of("path", "/v1/reorganizations/{reorganization}")],
+    "reorganization_create": [path_of("body", "/v1/reorganizations", body=body("reorganization_create"))],
+    "reorganization_revert": [path_of("above", "/v1/reorganizations/{reorganization}/revert", headers=tagged,
+                                      body=lambda *_: {"reason": "Nhập nhầm"})],
     "programme_get": [path_of("definition", "/v1/programmes/{programme}")],
     "programme_update": [path_of("definition", "/v1/programmes/{programme}", body=body("programme_update"), headers=tagged)],
     "programme_create": [path_of("body", "/v1/programmes", body=body("programme_create"))],
@@ -193,7 +198,7 @@ def expected(op, role, name, relation, kind):
         return {404} if kind == "nobody's" else {422, 429}
     if kind == "delegation":  # seen by its two sides, and by administrators of the unit or above it
         return set(op.success) if role == "administrator" and relation.unit.startswith(relation.seat) else {404}
-    hidden = {"path": {404}, "behalf": {404}, "path, if unseen": {404}, "definition": {404}}.get(kind, {422})
+    hidden = {"path": {404}, "above": {404}, "behalf": {404}, "path, if unseen": {404}, "definition": {404}}.get(kind, {422})
     staff = op.permission.split(":")[0] in ("accounts", "clients", "grants") and kind in ("path", "an account there")
     own = relation.unit.startswith(relation.seat)  # no mandate entrusts the staff of the units it is over
     if not (relation.defined if kind in ("definition", "defining") else own if staff else relation.seen):
@@ -205,10 +210,14 @@ def expected(op, role, name, relation, kind):
         allowed = may_write(role, op.permission, name, relation) or relation.unit.startswith(relation.seat)
     elif kind == "an account there":
         allowed = True
+    elif kind == "above":  # what changes a unit is decided above it
+        allowed = relation.unit.startswith(relation.seat) and relation.unit != relation.seat or "define" in (relation.functions or ())
     else:
         allowed = may_write(role, op.permission, name, relation)
     if not allowed:
         return {422} if kind == "rows" else {403}
+    if kind == "above":
+        return done | {409}
     # New things in a unit that has ended: its days, not the caller's rights, may refuse them.
     return done | {422} if name == "ended" else done
 
@@ -234,6 +243,9 @@ def places(world, cluster):
         root = unit[:2]
         manager, connector = world.at(f"{root}-TU", "manager"), world.connector(root.lower())
         admin = world.at(f"{root}-TU", "administrator")
+        decision = world.must(manager.post("/v1/reorganizations", {
+            "decision": f"Quyết định riêng của {unit}.", "effective_on": "2025-03-01",
+            "steps": [{"kind": "rename", "organization": unit, "name": f"Tên riêng của {unit}."}]}))
         made = world.must(manager.get(f"/v1/organizations/{unit}"), 200)
         numbers = [{"scheme": "internal", "value": unit}, {"scheme": "internal", "value": made["id"]}]
         world.must(manager.patch(f"/v1/organizations/{unit}", {"identifiers": made["identifiers"] + numbers}, "*"), 200)
@@ -257,7 +269,7 @@ def places(world, cluster):
             SELECT %s, %s, g.organization_id, g.scope_key, 'viewer', '2026-01-01', '2099-12-31', g.account_id, g.id
             FROM access_grant g JOIN account a ON a.id = g.account_id WHERE a.username = %s RETURNING 1""",
                       [delegation, account["id"], f"{unit}.administrator".lower()])
-        rest = (assignments[0]["id"], aim["id"], username, account["id"], account["grants"][0]["id"], client["id"], mandate["id"], secret, delegation)
+        rest = (assignments[0]["id"], aim["id"], username, account["id"], account["grants"][0]["id"], client["id"], mandate["id"], secret, delegation, decision["id"])
         names = {"code": Names(unit, f"{unit}-MP", f"{unit}-MI", f"{unit}-MS", *rest),
                  "id": Names(made["id"], programme["id"], indicators[0]["id"], indicators[1]["id"], *rest)}
         found[unit] = Place(unit, made["id"], made["name"], names, {
