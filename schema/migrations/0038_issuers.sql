@@ -29,7 +29,7 @@ ALTER TABLE session ADD COLUMN outside_binding bytea CHECK (length(outside_bindi
 CREATE UNIQUE INDEX session_outside_binding ON session (outside_binding, grant_id) WHERE outside_binding IS NOT NULL;
 CREATE INDEX session_outside_expires ON session (expires_at) WHERE outside_binding IS NOT NULL;
 
--- One killed session of a log-in kills what else it has here.
+-- One killed session of a log-in kills what else it has here; one that ended with its grant does not.
 CREATE FUNCTION session_outside_kill() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   UPDATE session s SET revoked_at = new.revoked_at, revoked_reason = new.revoked_reason
@@ -37,7 +37,8 @@ BEGIN
   RETURN NULL;
 END $$;
 CREATE TRIGGER session_outside_kill AFTER UPDATE OF revoked_at ON session FOR EACH ROW
-  WHEN (new.outside_binding IS NOT NULL AND old.revoked_at IS NULL AND new.revoked_at IS NOT NULL)
+  WHEN (new.outside_binding IS NOT NULL AND old.revoked_at IS NULL AND new.revoked_at IS NOT NULL
+    AND new.revoked_reason IS DISTINCT FROM 'grant ended')
   EXECUTE FUNCTION session_outside_kill();
 
 -- Whether a unit lies below the root of that code; everywhere does without one.
@@ -62,7 +63,8 @@ CREATE FUNCTION outside_session_for(p_issuer text, p_binding bytea, p_new uuid, 
 DECLARE found_id uuid;
 BEGIN
   -- A killed log-in stays killed for as long as tokens of it are shown.
-  UPDATE session s SET expires_at = greatest(s.expires_at, p_expires) WHERE s.outside_binding = p_binding AND s.revoked_at IS NOT NULL;
+  UPDATE session s SET expires_at = greatest(s.expires_at, p_expires)
+  WHERE s.outside_binding = p_binding AND s.revoked_at IS NOT NULL AND s.revoked_reason IS DISTINCT FROM 'grant ended';
   IF FOUND THEN RETURN NULL; END IF;
   INSERT INTO session AS s (id, grant_id, account_id, client_id, expires_at, issuer, outside_binding)
   VALUES (p_new, p_grant, p_account, p_client, p_expires, p_issuer, p_binding)

@@ -448,9 +448,10 @@ def test_a_suspended_account_is_refused_at_its_next_request(ask, issuer, world, 
     for at in (0, 1):
         refused(ask(token, at=at))
         refused(ask(token, at=at), "not active")
+        refused(ask(issuer.token("bi.dung"), at=at), "not active")
     cluster.query("UPDATE account SET status = 'active' WHERE username = 'bi.dung'")
     for at in (0, 1):
-        assert ask(token, at=at).status == 200
+        assert ask(issuer.token("bi.dung"), at=at).status == 200
 
 
 def test_an_ended_grant_is_refused_at_the_next_request(ask, issuer, world, cluster):
