@@ -133,18 +133,18 @@ DECLARE
   old text;
 BEGIN
   FOR f IN
-    SELECT k.old_key, o.scope_key AS now_key, lower(r) AS top, lower(r) = upper(r) AS single
+    SELECT k.former, o.scope_key AS now_key, lower(r) AS top, lower(r) = upper(r) AS single
     FROM organization_former_key k JOIN organization o ON o.id = k.organization_id, unnest(area) r
-    WHERE o.scope_key ^@ lower(r) OR lower(r) ^@ o.scope_key OR k.old_key ^@ lower(r)
-    ORDER BY length(k.old_key), k.old_key
+    WHERE o.scope_key ^@ lower(r) OR lower(r) ^@ o.scope_key OR k.former ^@ lower(r)
+    ORDER BY length(k.former), k.former
   LOOP
     IF f.now_key = f.top OR (f.now_key ^@ f.top AND NOT f.single) THEN
-      keys := keys + CASE WHEN f.single THEN keymultirange(keyrange(f.old_key, f.old_key, '[]')) ELSE keymultirange(subtree(f.old_key)) END;
+      keys := keys + CASE WHEN f.single THEN keymultirange(keyrange(f.former, f.former, '[]')) ELSE keymultirange(subtree(f.former)) END;
     ELSIF f.top ^@ f.now_key THEN
-      old := f.old_key || substr(f.top, length(f.now_key) + 1);
+      old := f.former || substr(f.top, length(f.now_key) + 1);
       keys := keys + CASE WHEN f.single THEN keymultirange(keyrange(old, old, '[]')) ELSE keymultirange(subtree(old)) END;
-    ELSIF NOT f.now_key <@ area AND f.old_key <@ keys THEN
-      keys := keys - keymultirange(subtree(f.old_key));
+    ELSIF NOT f.now_key <@ area AND f.former <@ keys THEN
+      keys := keys - keymultirange(subtree(f.former));
     END IF;
   END LOOP;
   RETURN keys;
@@ -180,7 +180,8 @@ CREATE POLICY service_read ON journal_seal FOR SELECT TO tiendo_service USING (
   (scope_key <@ (SELECT journal_seen()) OR in_limited(programme_id, scope_key, (SELECT journal_limited_programmes()), (SELECT journal_limited_scopes())))
   AND (NOT about_staff(resource_type) OR scope_key <@ (SELECT journal_staff())));
 -- The rows themselves hold images: they are for the audit trail alone.
-CREATE POLICY audit_only ON journal AS RESTRICTIVE FOR SELECT TO tiendo_service USING ((SELECT me_permission()) = 'audit:read'
+DROP POLICY service_read ON journal;
+CREATE POLICY service_read ON journal FOR SELECT TO tiendo_service USING ((SELECT me_permission()) = 'audit:read'
   AND (scope_key <@ (SELECT journal_seen()) OR in_limited(programme_id, scope_key, (SELECT journal_limited_programmes()), (SELECT journal_limited_scopes())))
   AND (NOT about_staff(resource_type) OR scope_key <@ (SELECT journal_staff())));
 GRANT SELECT ON journal TO tiendo_service;

@@ -8,7 +8,7 @@ BEGIN
   CASE kind
     WHEN 'value' THEN
       SELECT concat('/v1/values/', url_encode(i.code), '/', url_encode(r.organization_code), '/', url_encode(r.period_code),
-        '?category=' || url_encode(nullif(r.category, ''))) INTO told
+        CASE WHEN r.category <> '' THEN '?category=' || url_encode(r.category) END) INTO told
       FROM value_revision r JOIN indicator i ON i.id = r.indicator_id WHERE r.value_id = $2 AND r.version = $3;
     WHEN 'assignment' THEN
       SELECT concat('/v1/indicators/', a.indicator_id, '/assignments/', a.id) INTO told FROM assignment a WHERE a.id = $2;

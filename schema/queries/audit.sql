@@ -30,7 +30,9 @@ SELECT p.item, p.place, p.id FROM audit_page(:filter::jsonb, :place::bigint, :do
 -- name: value_history :list
 -- id: r.value_id::text || ' ' || lpad(r.version::text, 19, '0')
 -- sort at: r.at
-SELECT r.version, CASE WHEN r.state = 'deleted' THEN 'delete' WHEN r.version = 1 THEN 'create' ELSE 'update' END AS action, tstz(r.at) AS at,
+SELECT r.version, CASE WHEN r.state = 'deleted' THEN 'delete'
+    WHEN EXISTS (SELECT FROM value_revision w WHERE w.value_id = r.value_id AND w.version = r.version - 1 AND w.state <> 'deleted') THEN 'update'
+    ELSE 'create' END AS action, tstz(r.at) AS at,
   nullif(r.state, 'deleted') AS state, r.numerator, r.denominator, r.number, percent(r.numerator, r.denominator) AS percent, r.done_on, r.note,
   r.evidence_url, r.source, r.reason, r.on_behalf, r.entered_by, journal_by(revision_actor(r.value_id, r.version)) AS by,
   revision_actor(r.value_id, r.version) AS actor
