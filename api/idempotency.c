@@ -9,9 +9,6 @@
 #include "secret.h"
 #include "service.h"
 
-/* Stored instead of the status of an answer that is not kept. */
-#define NOT_KEPT "0"
-
 bool idempotency_applies(const struct exchange *x)
 {
     uint16_t at = x->op->idempotency_key;
@@ -118,7 +115,7 @@ static int queue_store(
     if (db_rows(rows) == 0 || (status != NULL && status[0] != '2'))
         return 0;
     if (x->secret_answer || db_col(rows, "body") < 0) {
-        values[2] = NOT_KEPT;
+        values[2] = IDEMPOTENCY_NOT_KEPT;
         values[5] = NULL;
     }
     r = db_send(conn, query_idempotency_store.index, values);

@@ -4,6 +4,8 @@
 
 #include "handler.h"
 
+#define IDEMPOTENCY_NOT_KEPT "0" /* the status of an answer that held a secret */
+
 /* Whether this request brought a key that its operation takes. */
 bool idempotency_applies(const struct exchange *x);
 /*

@@ -150,6 +150,14 @@ static int copy_rows(struct import *im, const struct buf *rows)
     return r;
 }
 
+/* The value of a parameter of the query that takes the rows in. */
+static const char *run_value(const struct import *im, const char *name)
+{
+    if (strcmp(name, "request_id") == 0)
+        return im->x->trace_id;
+    return strcmp(name, "extra") == 0 ? im->kind->extra : exchange_param(im->x, name);
+}
+
 static int run_rows(struct import *im)
 {
     const struct named_query *run = im->kind->run;
@@ -159,8 +167,7 @@ static int run_rows(struct import *im)
     if (run->n_params > ARRAY_SIZE(values))
         return -E2BIG;
     for (size_t i = 0; i < run->n_params; i++)
-        values[i] = strcmp(im->kind->parameters[i], "request_id") == 0 ? im->x->trace_id
-                                                                       : exchange_param(im->x, im->kind->parameters[i]);
+        values[i] = run_value(im, im->kind->parameters[i]);
     r = db_send(im->conn, run->index, values);
     if (r == 0)
         r = db_sync(im->conn);
@@ -171,8 +178,8 @@ static int run_rows(struct import *im)
 static int close_import(struct import *im, const char *status)
 {
     struct exchange *x = im->x;
-    const char *store[] = { x->params[x->op->idempotency_key], im->fingerprint, status, NULL, NULL,
-        db_value(im->answer, 0, 1) };
+    const char *store[] = { x->params[x->op->idempotency_key], im->fingerprint,
+        x->secret_answer ? IDEMPOTENCY_NOT_KEPT : status, NULL, NULL, x->secret_answer ? NULL : db_value(im->answer, 0, 1) };
     bool keep = status[0] == '2' && !im->dry_run;
     struct db_result *results[2] = { NULL };
     int r = 0;

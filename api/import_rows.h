@@ -15,6 +15,7 @@ struct import_kind {
     const struct named_query *begin; /* makes the table import_row */
     const struct named_query *run;   /* takes the rows in: columns status, body */
     const char *const *parameters;   /* of run, by their names in the contract; "request_id" is the trace id */
+    const char *extra;               /* of the one named "extra", which no request brings */
 };
 
 struct import_options {

@@ -95,6 +95,7 @@ def body(op_id, unit="AA-W1", parent=None):
         "my_password_set": {"current_password": "sai", "new_password": "chiec-thuyen-xanh-qua-cau"},
         "session_create": {"username": "aa-w1.viewer", "password": "sai"},
         "value_import": [],
+        "account_import": [],
         "organization_import": [],
     }.get(op_id)
 

@@ -138,6 +138,8 @@ CASES = {
     "mandate_get": [path_of("path", "/v1/mandates/{mandate}")],
     "account_get": [path_of("path", "/v1/accounts/{account_id}"), path_of("path", "/v1/accounts/{account}")],
     "account_update": [path_of("path", "/v1/accounts/{account}", body=body("account_update"), headers=tagged)],
+    "account_import": [path_of("rows", "/v1/accounts/imports", headers=lambda *_: [("Idempotency-Key", samples.fresh("key"))],
+                              body=lambda n, own: [{"username": samples.fresh("mx.nhap").lower(), "display_name": "Người nhập", "organization": n.unit}])],
     "account_reset": [path_of("path", "/v1/accounts/{account}/reset", headers=tagged)],
     "account_session_list": [path_of("path", "/v1/accounts/{account}/sessions")],
     "account_session_end": [path_of("path", "/v1/accounts/{account_id}/sessions")],
