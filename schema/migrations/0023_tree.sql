@@ -55,7 +55,7 @@ CREATE INDEX organization_span_parent ON organization_span (parent_id);
 -- ---- the closure -------------------------------------------------------------------------------------------
 -- What the spans say of who stood above a set of units, when and how far: days in one row as long as they hang together.
 CREATE FUNCTION closure_of(units uuid[]) RETURNS TABLE (ancestor_id uuid, descendant_id uuid, depth int, validity daterange)
-  LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
+  LANGUAGE sql STABLE ROWS 20 SET search_path = tiendo, public, pg_temp AS $$
   WITH RECURSIVE up AS (
     SELECT s.organization_id AS d, s.organization_id AS a, 0 AS depth, s.validity, s.parent_id
     FROM organization_span s WHERE s.organization_id = ANY (units)
@@ -99,12 +99,13 @@ END $$;
 
 -- Days on which one of these units, or one directly below them, stands without its parent.
 CREATE FUNCTION orphans_of(units uuid[]) RETURNS TABLE (code text, parent_code text, days datemultirange)
-  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+  LANGUAGE sql STABLE ROWS 20 SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
   SELECT o.code, p.code, x.days
   FROM (SELECT s.organization_id, s.parent_id,
       range_agg(s.validity) - coalesce((SELECT range_agg(p.validity) FROM organization_span p WHERE p.organization_id = s.parent_id), '{}') AS days
     FROM organization_span s
-    WHERE s.parent_id IS NOT NULL AND (s.organization_id = ANY (units) OR s.parent_id = ANY (units))
+    WHERE s.parent_id IS NOT NULL AND s.organization_id IN (
+      SELECT unnest(units) UNION SELECT c.organization_id FROM organization_span c WHERE c.parent_id = ANY (units))
     GROUP BY s.organization_id, s.parent_id) x
     JOIN organization o ON o.id = x.organization_id JOIN organization p ON p.id = x.parent_id
   WHERE NOT isempty(x.days)
