@@ -116,11 +116,9 @@ class Loader:
     def units(self, manager, generations):
         there = {item["code"] for item in manager.every("/v1/organizations")}
         for text, generation in generations:
-            families = {}  # siblings one after the other: the tree keeps the order in which they come
-            for body in generation:
-                if body["code"] not in there:
-                    families.setdefault(body["parent"], []).append(body)
-            each(text, families.values(), lambda family: [manager.post("/v1/organizations", body) for body in family], size=len)
+            missing = [body for body in generation if body["code"] not in there]
+            each(text, [missing] if missing else [],
+                 lambda rows: manager.post("/v1/organizations/imports", rows, {"strategy": "create"}), size=len)
 
     def taken(self):
         """The decisions that are in force here: each by its reference and its day."""
