@@ -22,6 +22,9 @@ DROP FUNCTION progress_explain(text, text, text, date, int), explain_sentence(or
 ALTER TABLE rollup DROP CONSTRAINT rollup_pkey, ADD PRIMARY KEY (scope_key, indicator_id, period_id, category);
 DROP INDEX rollup_key;
 
+-- The subtree of a day, read from the index alone.
+CREATE INDEX organization_closure_below ON organization_closure (ancestor_id) INCLUDE (descendant_id, depth, validity, scope_key);
+
 -- ---- the tree of a day --------------------------------------------------------------------------------------
 -- (Written as the owner, because what counts on a day must not depend on who asks; each applies the caller's scope itself, and begins
 -- with the unit asked for being in sight.)
@@ -29,8 +32,8 @@ DROP INDEX rollup_key;
 -- shown: the key of the unit of its own row: the child above it on that day, or the unit itself. A unit that the caller
 -- does not see has no key.
 CREATE FUNCTION reported_owed(unit uuid, indicators uuid[], periods uuid[], children boolean)
-  RETURNS TABLE (indicator_id uuid, period_id uuid, shown text, scope_key text) LANGUAGE plpgsql STABLE SECURITY DEFINER
-  SET search_path = tiendo, public, pg_temp AS $$
+  RETURNS TABLE (indicator_id uuid, period_id uuid, shown text, scope_key text) LANGUAGE plpgsql STABLE ROWS 20000 SECURITY DEFINER
+  SET search_path = tiendo, public, pg_temp SET enable_mergejoin = off SET enable_sort = off AS $$
 DECLARE
   seen keymultirange := area();
   readable keymultirange := scope();
@@ -44,14 +47,16 @@ BEGIN
     SELECT q.id, q.ends_on FROM period q WHERE q.id = ANY (periods)
   ), kid AS MATERIALIZED (
     SELECT d.id, d.ends_on, c.descendant_id AS unit_id, CASE WHEN c.scope_key <@ seen THEN c.scope_key ELSE unit_key END AS shown
-    FROM day d JOIN organization_closure c ON c.ancestor_id = unit AND c.depth = 1 AND c.validity @> d.ends_on
-    WHERE children
+    FROM day d CROSS JOIN LATERAL (SELECT * FROM organization_closure x WHERE x.ancestor_id = unit AND x.depth = 1 OFFSET 0) c
+    WHERE children AND c.validity @> d.ends_on
   ), member AS MATERIALIZED (
     SELECT d.id, d.ends_on, c.descendant_id AS unit_id, c.scope_key, unit_key AS shown
-    FROM day d JOIN organization_closure c ON c.ancestor_id = unit AND c.validity @> d.ends_on AND (NOT children OR c.depth = 0)
+    FROM day d CROSS JOIN LATERAL (SELECT * FROM organization_closure x WHERE x.ancestor_id = unit AND (NOT children OR x.depth = 0) OFFSET 0) c
+    WHERE c.validity @> d.ends_on
     UNION ALL
     SELECT k.id, k.ends_on, c.descendant_id, c.scope_key, k.shown
-    FROM kid k JOIN organization_closure c ON c.ancestor_id = k.unit_id AND c.validity @> k.ends_on
+    FROM kid k CROSS JOIN LATERAL (SELECT * FROM organization_closure x WHERE x.ancestor_id = k.unit_id OFFSET 0) c
+    WHERE c.validity @> k.ends_on
   ), assigned AS MATERIALIZED (
     SELECT m.id, m.ends_on, m.unit_id, m.scope_key, m.shown, a.indicator_id AS i_id, a.programme_id, a.mode
     FROM member m JOIN assignment_unit a ON a.scope_key = m.scope_key AND a.indicator_id = ANY (indicators) AND a.validity @> m.ends_on
@@ -64,7 +69,8 @@ BEGIN
       JOIN assignment_unit a ON a.scope_key = o.scope_key AND a.indicator_id = ANY (indicators) AND a.mode = 'total' AND a.validity @> d.ends_on
   ), beneath AS (
     SELECT DISTINCT t.id, t.i_id, c.descendant_id AS unit_id
-    FROM total t JOIN organization_closure c ON c.ancestor_id = t.unit_id AND c.depth > 0 AND c.validity @> t.ends_on
+    FROM total t CROSS JOIN LATERAL (SELECT * FROM organization_closure x WHERE x.ancestor_id = t.unit_id AND x.depth > 0 OFFSET 0) c
+    WHERE c.validity @> t.ends_on
   )
   SELECT a.i_id, a.id, a.shown, CASE WHEN a.scope_key <@ readable OR in_limited(a.programme_id, a.scope_key, lp, ls) THEN a.scope_key END
   FROM assigned a LEFT JOIN beneath b ON b.id = a.id AND b.i_id = a.i_id AND b.unit_id = a.unit_id
@@ -98,6 +104,17 @@ BEGIN
     JOIN organization_closure b ON b.ancestor_id = c.descendant_id AND b.depth > 0 AND b.validity @> q.ends_on
   WHERE q.id = ANY (periods) AND c.scope_key <@ area() AND b.scope_key <@ area()
   ORDER BY q.id, b.scope_key, b.depth;
+END $$;
+
+-- Whether the lines above and below a unit, with all names on them, are today what they were on a day and nothing is decided that changes
+-- them: then the stored sums answer for that day too. (Where very much changed since, anywhere, it is not looked into.)
+CREATE INDEX organization_span_changed ON organization_span ((greatest(lower(validity), upper(validity))));
+CREATE FUNCTION tree_stands(unit uuid, since date) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER
+  SET search_path = tiendo, public, pg_temp AS $$
+DECLARE changed uuid[] := ARRAY(SELECT s.organization_id FROM organization_span s WHERE greatest(lower(s.validity), upper(s.validity)) > since LIMIT 101);
+BEGIN
+  RETURN cardinality(changed) <= 100 AND NOT EXISTS (SELECT FROM unnest(changed) u JOIN organization_closure c
+    ON (c.ancestor_id = unit AND c.descendant_id = u) OR (c.descendant_id = unit AND c.ancestor_id = u));
 END $$;
 
 -- The unit itself and those directly below it: on the tree of today, where those that ended and were taken over lie below the
@@ -337,42 +354,58 @@ END $$;
 
 -- The same on the trees of the periods' own last days, where nothing is stored: all of it, from the values that were to be reported
 -- below each unit.
-CREATE FUNCTION progress_then(unit uuid, keys text[], children boolean, pairs progress_pair[]) RETURNS SETOF progress_sum LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION progress_then(unit uuid, keys text[], children boolean, pairs progress_pair[]) RETURNS SETOF progress_sum LANGUAGE plpgsql STABLE
+  SET enable_nestloop = off SET enable_mergejoin = off SET enable_sort = off AS $$
 DECLARE unit_key text COLLATE "C" := keys[1];
 BEGIN
   RETURN QUERY
   WITH pair AS MATERIALIZED (SELECT * FROM unnest(pairs)
   ), owed AS MATERIALIZED (
-    SELECT o.indicator_id, o.period_id, g.key, o.scope_key
-    FROM reported_owed(unit, ARRAY(SELECT DISTINCT x.id FROM pair x), ARRAY(SELECT DISTINCT x.period_id FROM pair x), children) o,
-      unnest(CASE WHEN o.shown = unit_key THEN ARRAY[unit_key] ELSE ARRAY[unit_key, o.shown] END) g(key)
-  ), bound AS MATERIALIZED (
-    SELECT min(o.scope_key) AS low, max(o.scope_key) AS high FROM owed o
+    SELECT o.indicator_id, o.period_id, o.shown, o.scope_key
+    FROM reported_owed(unit, ARRAY(SELECT DISTINCT x.id FROM pair x), ARRAY(SELECT DISTINCT x.period_id FROM pair x), children) o
+  ), low AS MATERIALIZED (SELECT min(o.scope_key) AS key FROM owed o
+  ), high AS MATERIALIZED (SELECT max(o.scope_key) AS key FROM owed o
   ), due AS (
-    SELECT x.id, x.period_id, x.before, o.key, x.figures * count(o.scope_key) AS expected, x.figures * count(*) FILTER (WHERE o.scope_key = o.key) AS own_expected,
-      x.figures * count(*) FILTER (WHERE o.scope_key IS NULL) AS hidden
+    SELECT x.id, x.period_id, x.before, o.shown, x.figures * count(o.scope_key) AS expected,
+      x.figures * count(*) FILTER (WHERE o.scope_key = o.shown) AS own_expected, x.figures * count(*) FILTER (WHERE o.scope_key IS NULL) AS hidden
     FROM pair x JOIN owed o ON o.indicator_id = x.id AND o.period_id = x.period_id
     WHERE NOT x.before
-    GROUP BY x.id, x.period_id, x.before, x.figures, o.key
+    GROUP BY x.id, x.period_id, x.before, x.figures, o.shown
+  ), seen AS MATERIALIZED (
+    SELECT x.id, x.period_id, x.before, x.aggregation, v.*
+    FROM pair x CROSS JOIN LATERAL (SELECT y.scope_key, y.state, y.done, y.numerator, y.denominator, y.number, y.updated_at, y.id AS value_id FROM value y
+        WHERE y.indicator_id = x.id AND y.period_id = x.period_id
+          AND y.scope_key >= (SELECT l.key FROM low l) AND y.scope_key <= (SELECT h.key FROM high h) OFFSET 0) v
   ), below AS (
-    SELECT x.id, x.period_id, x.before, o.key, count(*) FILTER (WHERE v.state = 'reported') AS reported, count(*) FILTER (WHERE v.state <> 'reported') AS not_applicable,
-      count(*) FILTER (WHERE v.done) AS done, sum(v.numerator) AS numerator, sum(v.denominator) AS denominator, sum(v.number) AS number,
-      min(v.number) AS least, max(v.number) AS most, (array_agg(v.number ORDER BY v.updated_at DESC, v.id DESC) FILTER (WHERE v.number IS NOT NULL))[1] AS latest
-    FROM pair x, LATERAL (SELECT * FROM value y WHERE y.indicator_id = x.id AND y.period_id = x.period_id
-        AND y.scope_key >= (SELECT b.low FROM bound b) AND y.scope_key <= (SELECT b.high FROM bound b) OFFSET 0) v
-      JOIN owed o ON o.indicator_id = v.indicator_id AND o.period_id = v.period_id AND o.scope_key = v.scope_key
+    SELECT g.id, g.period_id, g.before, o.shown, count(*) FILTER (WHERE g.state = 'reported') AS reported, count(*) FILTER (WHERE g.state <> 'reported') AS not_applicable,
+      count(*) FILTER (WHERE g.done) AS done, sum(g.numerator) AS numerator, sum(g.denominator) AS denominator, sum(g.number) AS number,
+      min(g.number) AS least, max(g.number) AS most,
+      -- day and id, 56 characters, and the figure
+      max(concat(to_char(g.updated_at, 'YYYYMMDDHH24MISSUS'), g.value_id, g.number) COLLATE "C") FILTER (WHERE g.aggregation = 'last' AND g.number IS NOT NULL) AS latest
+    FROM seen g JOIN owed o ON o.indicator_id = g.id AND o.period_id = g.period_id AND o.scope_key = g.scope_key
     GROUP BY 1, 2, 3, 4
-  ), own AS (
-    SELECT x.id, x.period_id, x.before, k.key, count(*) FILTER (WHERE v.state = 'reported') AS own_reported, count(*) FILTER (WHERE v.state <> 'reported') AS own_na,
-      count(*) FILTER (WHERE v.done) AS own_done, sum(v.numerator) AS own_numerator, sum(v.denominator) AS own_denominator, sum(v.number) AS own_number
+  ), part AS (
+    -- each under its own key, and all of them in the unit's row
+    SELECT d.id, d.period_id, d.before, k.key, d.expected, CASE WHEN k.key = d.shown THEN d.own_expected ELSE 0 END AS own_expected, d.hidden, 0 AS reported,
+      0 AS not_applicable, 0 AS done, NULL::numeric AS numerator, NULL::numeric AS denominator, NULL::numeric AS number, NULL::numeric AS least,
+      NULL::numeric AS most, NULL AS latest, 0 AS own_reported, 0 AS own_na, 0 AS own_done, NULL::numeric AS own_numerator,
+      NULL::numeric AS own_denominator, NULL::numeric AS own_number
+    FROM due d, unnest(CASE WHEN d.shown = unit_key THEN ARRAY[unit_key] ELSE ARRAY[unit_key, d.shown] END) k(key)
+    UNION ALL
+    SELECT b.id, b.period_id, b.before, k.key, 0, 0, 0, b.reported, b.not_applicable, b.done, b.numerator, b.denominator, b.number, b.least, b.most, b.latest,
+      0, 0, 0, NULL, NULL, NULL
+    FROM below b, unnest(CASE WHEN b.shown = unit_key THEN ARRAY[unit_key] ELSE ARRAY[unit_key, b.shown] END) k(key)
+    UNION ALL
+    SELECT x.id, x.period_id, x.before, k.key, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, (v.state = 'reported')::int, (v.state <> 'reported')::int,
+      (v.done IS TRUE)::int, v.numerator, v.denominator, v.number
     FROM pair x, unnest(keys) k(key), LATERAL (SELECT * FROM value y WHERE y.indicator_id = x.id AND y.period_id = x.period_id
       AND y.scope_key = k.key OFFSET 0) v
-    GROUP BY 1, 2, 3, 4
   )
-  SELECT id, period_id, before, key, d.expected::int, d.own_expected::int, d.hidden::int, b.reported::int, b.not_applicable::int, b.done::int,
-    b.numerator, b.denominator, b.number, b.least, b.most, b.latest, o.own_reported::int, o.own_na::int, o.own_done::int, o.own_numerator,
-    o.own_denominator, o.own_number
-  FROM due d FULL JOIN below b USING (id, period_id, before, key) FULL JOIN own o USING (id, period_id, before, key);
+  SELECT s.id, s.period_id, s.before, s.key, sum(s.expected)::int, sum(s.own_expected)::int, sum(s.hidden)::int, sum(s.reported)::int, sum(s.not_applicable)::int,
+    sum(s.done)::int, sum(s.numerator), sum(s.denominator), sum(s.number), min(s.least), max(s.most),
+    substr(max(s.latest COLLATE "C"), 57)::numeric, sum(s.own_reported)::int, sum(s.own_na)::int, sum(s.own_done)::int,
+    sum(s.own_numerator), sum(s.own_denominator), sum(s.own_number)
+  FROM part s GROUP BY s.id, s.period_id, s.before, s.key;
 END $$;
 
 -- One row for each indicator and unit: the unit whose key comes first and, for children, each of the others.
@@ -527,7 +560,7 @@ CREATE FUNCTION preliminary(expected bigint, reporting bigint, not_applicable bi
   AS $$ SELECT reporting > 0 AND (expected > reporting + not_applicable OR hidden > 0) $$;
 
 -- The items of progress_rows as JSON, one text a unit. A unit below is given no item where it neither reports nor is to.
-CREATE FUNCTION progress_items(place organization, p period, plays progress_play[], keys text[], children boolean, reported_tree boolean)
+CREATE FUNCTION progress_items(place organization, p period, plays progress_play[], keys text[], children boolean, reported_tree boolean, tell_hidden boolean)
   RETURNS TABLE (key text, items text) LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN QUERY
@@ -543,7 +576,7 @@ BEGIN
   SELECT x.key, string_agg(x.item, ',') FROM (
     SELECT r.key, concat(d.head, coalesce(r.value::text, 'null'),
       ',"numerator":', coalesce(r.numerator::text, 'null'), ',"denominator":', coalesce(r.denominator::text, 'null'),
-      ',"coverage":', coverage_json(r.expected, r.reported, r.not_applicable, CASE WHEN reported_tree THEN r.hidden END),
+      ',"coverage":', coverage_json(r.expected, r.reported, r.not_applicable, CASE WHEN tell_hidden THEN r.hidden END),
       ',"own_value":', coalesce(r.own_value::text, 'null'),
       ',"baseline":', coalesce(r.baseline::text, 'null'), coalesce(a.json, ',"target":null,"achievement":'),
       coalesce(r.achievement::text, 'null'), ',"required":', coalesce(r.required::text, 'null'),
@@ -580,7 +613,8 @@ DECLARE
   place organization;
   p period;
   children boolean := by IS NOT DISTINCT FROM 'children';
-  reported_tree boolean := tree IS NOT DISTINCT FROM 'reported';
+  reported boolean := tree IS NOT DISTINCT FROM 'reported';
+  reported_tree boolean;
   programme uuid := CASE WHEN g_ref IS NOT NULL THEN filter_programme(g_ref, 'programme') END;
   plays progress_play[];
   keys text[];
@@ -588,7 +622,8 @@ DECLARE
   items text[];
 BEGIN
   SELECT * INTO p FROM period q WHERE q.id = (SELECT filter_period(p_ref, 'period'));
-  place := progress_unit(o_ref, p, reported_tree);
+  place := progress_unit(o_ref, p, reported);
+  reported_tree := reported AND NOT tree_stands(place.id, p.starts_on - 1);
   IF i_ref IS NOT NULL AND (SELECT i.programme_id <> programme FROM indicator i WHERE i.id = (SELECT filter_indicator(i_ref, 'indicator'))) THEN
     PERFORM refuse(fault_parameter('programme', 'contradiction', 'the indicator belongs to another programme'));
   END IF;
@@ -597,8 +632,8 @@ BEGIN
   SELECT array_agg(u.scope_key), array_agg(u.named) INTO keys, units FROM progress_units(place, reported_tree, p.ends_on, children) u;
   -- (its items at the place of its key)
   SELECT array_agg(x.items ORDER BY k.n) INTO items
-  FROM unnest(keys) WITH ORDINALITY k(key, n) LEFT JOIN progress_items(place, p, plays, keys, children, reported_tree) x ON x.key = k.key;
-  RETURN concat('{"organization":', units[1], ',"period":', period_json(p), ',"tree":"', CASE WHEN reported_tree THEN 'reported' ELSE 'current' END,
+  FROM unnest(keys) WITH ORDINALITY k(key, n) LEFT JOIN progress_items(place, p, plays, keys, children, reported_tree, reported) x ON x.key = k.key;
+  RETURN concat('{"organization":', units[1], ',"period":', period_json(p), ',"tree":"', CASE WHEN reported THEN 'reported' ELSE 'current' END,
     '","items":[', concat_ws(',', items[1], progress_without(plays)), ']',
     CASE WHEN children THEN (SELECT concat(',"children":[', string_agg(concat('{"organization":', units[n], ',"items":[', items[n], ']}'), ',' ORDER BY n), ']')
       FROM generate_series(2, cardinality(keys)) n WHERE items[n] IS NOT NULL) END, '}');
@@ -882,7 +917,7 @@ BEGIN
   FOR f IN SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'tiendo'::regnamespace AND (p.proname LIKE 'progress%'
       OR p.proname IN ('reported_owed', 'reported_indicators', 'reported_totals', 'coverage_json', 'preliminary')
       OR p.proname IN ('explain_units', 'explain_missing', 'explain_pulling', 'explain_beneath', 'explain_moved', 'explain_formula', 'explain_figure',
-        'explain_sentence', 'each_key')) LOOP
+        'explain_sentence', 'each_key', 'tree_stands')) LOOP
     EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO tiendo_service', f);
   END LOOP;
 END $do$;
