@@ -199,14 +199,16 @@ static int walk(struct verify *v)
     r = db_send_sql(v->conn, walk_sql, 2, values);
     if (r == 0)
         r = db_sync(v->conn);
-    while (r >= 0) {
+    while (r == 0) {
         _cleanup_(db_result_freep) struct db_result *row = NULL;
 
         r = db_stream_next(v->conn, &row);
         if (r <= 0)
             return r < 0 ? r : -EIO;
-        if (db_kind(row) == DB_ROWS)
+        if (db_kind(row) == DB_ROWS) {
+            r = db_drain(v->conn, NULL);
             break;
+        }
         if (db_kind(row) != DB_ROW) {
             struct db_error e;
 
@@ -216,8 +218,6 @@ static int walk(struct verify *v)
         }
         r = walk_row(v, row);
     }
-    if (r == 0)
-        r = db_drain(v->conn, NULL);
     chain_end(&v->chain);
     return r;
 }

@@ -53,7 +53,8 @@ DECLARE
   state seal_state;
   was seal_state;
   horizon xid8 := pg_snapshot_xmin(pg_current_snapshot());
-  highest xid8;
+  -- in this order: what commits in between must not look as if it came from another cluster
+  highest xid8 := (SELECT max(x.xid) FROM journal x);
   ahead xid8 := pg_snapshot_xmax(pg_current_snapshot());
   j journal;
   last xid8;
@@ -66,7 +67,6 @@ BEGIN
   END IF;
   SELECT * INTO STRICT state FROM seal_state;
   was := state;
-  highest := (SELECT max(x.xid) FROM journal x);
   state.moving := state.moving OR state.horizon > ahead OR coalesce(highest >= ahead AND highest > state.foreign_xid, false);
   IF state.moving THEN
     OPEN rows FOR SELECT * FROM journal x WHERE NOT EXISTS (SELECT FROM journal_seal s WHERE s.seq = x.seq) ORDER BY x.seq LIMIT most;

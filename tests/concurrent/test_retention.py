@@ -71,8 +71,9 @@ def sound(keeper, folder):
 
 @pytest.fixture
 def tampered(cluster, keeper, folder):
-    """Does a thing to the database and undoes it; the sealer is kept from what is done meanwhile."""
+    """Does a thing to the database and undoes it; nothing is sealed and no checkpoint signed meanwhile."""
     undo = []
+    keeper.assert_clean(keeper.stop())
     lock = cluster.connect()
     lock.cursor().execute("SELECT pg_advisory_lock(hashtextextended('tiendo.seal', 0))")
 
@@ -87,6 +88,7 @@ def tampered(cluster, keeper, folder):
         cluster.query(sql)
     lock.close()
     sound(keeper, folder)
+    keeper.start()
 
 
 def position_of(cluster, resource, version):
