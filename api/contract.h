@@ -77,7 +77,8 @@ struct list_sort {
 
 /*
  * A condition with holes: pieces[0] $k pieces[1] $k … pieces[n_pieces - 1], every hole the same parameter. One that looks
- * its value up, lookup[0] $k lookup[1] …, has k alone in its holes: the number of the look-up's name.
+ * its value up, lookup[0] $k lookup[1] …, has k alone in its holes: the number of the look-up's name. Where a condition can
+ * be met in two ways that exclude each other, each with a plan of its own, otherwise[] is the other.
  */
 struct list_filter {
     const char *name;   /* "kind[in]" */
@@ -86,6 +87,8 @@ struct list_filter {
     uint16_t n_pieces;
     const char *const *lookup; /* NULL: none */
     uint16_t n_lookup;
+    const char *const *otherwise; /* NULL: none */
+    uint16_t n_otherwise;
 };
 
 struct list_embed {

@@ -107,7 +107,7 @@ static void add_lookups(const struct shape *shape, const char *const *params, st
         buf_addc(out, '\n');
 }
 
-static int add_filters(struct arena *a, struct shape *shape, const char *const *params, struct buf *out)
+static int add_filters(struct arena *a, struct shape *shape, const char *const *params, bool otherwise, struct buf *out)
 {
     const struct list_query *list = shape->op->list;
 
@@ -129,7 +129,10 @@ static int add_filters(struct arena *a, struct shape *shape, const char *const *
         if (filter->lookup != NULL)
             buf_addf(out, "\n  AND (SELECT x FROM r%zu) IS NOT NULL", number);
         buf_adds(out, "\n  AND (");
-        add_pieces(out, filter->pieces, filter->n_pieces, filter->lookup != NULL ? "" : "$", number);
+        if (otherwise && filter->otherwise != NULL)
+            add_pieces(out, filter->otherwise, filter->n_otherwise, "", number);
+        else
+            add_pieces(out, filter->pieces, filter->n_pieces, filter->lookup != NULL ? "" : "$", number);
         buf_addc(out, ')');
     }
     return 0;
@@ -211,15 +214,15 @@ static void add_order(const struct shape *shape, struct buf *out)
         buf_addf(out, "%s%s%s", i > 0 ? ", " : "", key_sql(shape, i), descends(shape, i) ? " DESC" : "");
 }
 
-int shape_compose(
-    struct arena *a, struct shape *shape, enum shape_form form, const char *const *params, struct buf *out)
+/* One statement, its look-ups left out; otherwise: with the other condition of filters that have two. */
+static int add_statement(struct arena *a, struct shape *shape, enum shape_form form, const char *const *params,
+    bool otherwise, struct buf *out)
 {
     int r;
 
     shape->n_values = shape->op->query->n_params;
-    add_lookups(shape, params, out);
     add_select(shape, form, out);
-    r = add_filters(a, shape, params, out);
+    r = add_filters(a, shape, params, otherwise, out);
     if (r == 0 && form != SHAPE_COUNT) {
         r = add_place(shape, out);
         add_order(shape, out);
@@ -227,6 +230,35 @@ int shape_compose(
             buf_addf(out, "\nLIMIT %u", shape_rows(shape->limit));
         else if (shape->limit > 0)
             buf_addf(out, "\nLIMIT %u", shape->limit);
+    }
+    return r;
+}
+
+static bool has_otherwise(const struct shape *shape, const char *const *params)
+{
+    const struct list_query *list = shape->op->list;
+
+    for (size_t i = 0; i < list->n_filters; i++)
+        if (list->filters[i].otherwise != NULL && params[list->filters[i].parameter] != NULL)
+            return true;
+    return false;
+}
+
+/* Of two conditions one holds at most, so that the rows of both statements, one after the other, are in order. */
+int shape_compose(
+    struct arena *a, struct shape *shape, enum shape_form form, const char *const *params, struct buf *out)
+{
+    bool twice = has_otherwise(shape, params);
+    int r;
+
+    add_lookups(shape, params, out);
+    if (twice)
+        buf_adds(out, form == SHAPE_COUNT ? "SELECT sum(n.count)::bigint AS count FROM ((" : "(");
+    r = add_statement(a, shape, form, params, false, out);
+    if (r == 0 && twice) {
+        buf_adds(out, ")\nUNION ALL (");
+        r = add_statement(a, shape, form, params, true, out);
+        buf_adds(out, form == SHAPE_COUNT ? ")) n" : ")");
     }
     if (r == 0 && out->failed)
         r = -ENOMEM;

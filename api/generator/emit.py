@@ -75,10 +75,12 @@ class Emitter:
         if q.embeds:
             self.out.append(array(f"static const struct list_embed embeds_{q.name}[]",
                                   [f"{{ {c_string(n)}, {c_string(c)}, {c_string(e)} }}" for n, c, e in q.embeds], ""))
-        for i, (_, pieces, lookup) in enumerate(q.filters):
+        for i, (name, pieces, lookup) in enumerate(q.filters):
             self.pieces(f"pieces_{q.name}_{i}", pieces)
             if lookup:
                 self.pieces(f"lookup_{q.name}_{i}", lookup)
+            if name in q.otherwise:
+                self.pieces(f"otherwise_{q.name}_{i}", q.otherwise[name])
 
     def pieces(self, name, pieces):
         self.out.append(f"static const char *const {name}[] = {{ " + ", ".join(c_string(p) for p in pieces) + " };")
@@ -88,6 +90,7 @@ class Emitter:
         rows = []
         for i, (name, pieces, lookup) in enumerate(q.filters):
             second = f"lookup_{q.name}_{i}, {len(lookup)}" if lookup else "NULL, 0"
+            second += f", otherwise_{q.name}_{i}, {len(q.otherwise[name])}" if name in q.otherwise else ", NULL, 0"
             rows.append(f"{{ {c_string(name)}, {o.parameter(name, 'query') or 0}, pieces_{q.name}_{i}, {len(pieces)}, {second} }}")
         if rows:
             self.out.append(array(f"static const struct list_filter filters_{q.name}[]", rows, ""))

@@ -30,6 +30,7 @@ class Query:
     source: str = ""  # FROM … WHERE …
     sorts: list = field(default_factory=list)  # (name, expression, ascending only)
     filters: list = field(default_factory=list)  # (name, pieces, pieces of its look-up or None)
+    otherwise: dict = field(default_factory=dict)  # filter: the pieces of the condition that takes its place
     lookups: list = field(default_factory=list)  # calls that every shape makes
     embeds: list = field(default_factory=list)  # (name, column, expression)
     used: bool = False
@@ -161,7 +162,7 @@ def read_list(query, headers, text, report):
         if names.count(name) > 1:
             fault(f"column {name} is there twice")
     hoist(query)
-    for text in [query.source, *(p for _, pieces, _ in query.filters for p in pieces)]:
+    for text in [query.source, *(p for _, pieces, _ in query.filters for p in pieces), *(p for pieces in query.otherwise.values() for p in pieces)]:
         if re.search(r"\b(filter|path)_\w+\(", text):
             fault("a look-up must read «(SELECT filter_thing($, 'name'))», so that it is made once and always")
     if not query.id:
@@ -185,7 +186,12 @@ def read_header(query, key, name, ascending, value, fault, report):
         query.extras.add(name)
         query.columns.append((name, value))
     elif key == "filter":
+        value, _, second = value.partition(" OTHERWISE ")
         query.filters.append((name, *read_filter(name, value, fault)))
+        if second:
+            query.otherwise[name], lookup = read_filter(name, second, fault)
+            if lookup is None or lookup != query.filters[-1][2]:
+                fault(f"filter {name} must look the same up on both sides of OTHERWISE")
     else:
         fault(f"«-- {key}» has no place in a :list")
 

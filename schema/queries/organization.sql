@@ -57,7 +57,7 @@ SELECT organization_subtree_on(path_organization_on(:organization, :as_of::date)
 -- filter valid_to[isnull]: (o.valid_to IS NULL) = $::boolean
 -- filter under: o.scope_key >= (SELECT filter_key($, 'under')) AND o.scope_key < (SELECT filter_key($, 'under') || '~')
 -- filter parent: o.parent_id = (SELECT filter_organization($, 'parent'))
--- filter q: o.id = ANY ((SELECT organization_search($))::uuid[])
+-- filter q: o.id = ANY (((SELECT filter_units($))).ids) OTHERWISE cardinality(((SELECT filter_units($))).patterns) > 0 AND coalesce(o.search LIKE ALL (((SELECT filter_units($))).patterns), false)
 -- embed parent: organization_ref(o.parent_id) AS parent_organization
 -- extra note: o.note
 -- extra area_code: area_code_on(o.identifiers, today())

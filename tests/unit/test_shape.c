@@ -31,9 +31,9 @@ static const char *const kind_in_pieces[] = { "o.kind = ANY(", "::text[])" };
 static const char *const under_pieces[] = { "o.key >= (SELECT x FROM r", ") AND o.key < hi((SELECT x FROM r", "))" };
 static const char *const under_lookup[] = { "filter_key(", ", 'under')" };
 static const struct list_filter filters[] = {
-    { "kind", 1, kind_pieces, 2, NULL, 0 },
-    { "kind[in]", 2, kind_in_pieces, 2, NULL, 0 },
-    { "under", 3, under_pieces, 3, under_lookup, 2 },
+    { "kind", 1, kind_pieces, 2, NULL, 0, NULL, 0 },
+    { "kind[in]", 2, kind_in_pieces, 2, NULL, 0, NULL, 0 },
+    { "under", 3, under_pieces, 3, under_lookup, 2, NULL, 0 },
 };
 static const struct list_column columns[] = { { "id", "o.id", false }, { "code", "o.code", false },
     { "parent", "p.code", false } };
@@ -143,6 +143,45 @@ START_TEST(counts_without_place)
 }
 END_TEST
 
+START_TEST(meets_a_condition_in_one_of_two_ways)
+{
+    static const char *const found_pieces[] = { "o.id = ANY ((SELECT x FROM r", "))" };
+    static const char *const found_otherwise[] = { "o.name ~ (SELECT x FROM r", ")" };
+    static const char *const found_lookup[] = { "filter_found(", ")" };
+    static const struct list_filter found[] = {
+        { "q", 1, found_pieces, 2, found_lookup, 2, found_otherwise, 2 },
+        { "kind[in]", 2, kind_in_pieces, 2, NULL, 0, NULL, 0 },
+    };
+    static const char *const params[4] = { "DN-TU", "x", "a" };
+    struct list_query with = list;
+    struct operation other = op;
+    struct shape shape = plain();
+
+    with.filters = found;
+    with.n_filters = 2;
+    other.list = &with;
+    shape.op = &other;
+    composes(&shape, SHAPE_CELLS, params,
+        "WITH r2 AS MATERIALIZED (SELECT filter_found($2) AS x)\n"
+        "(SELECT (o.id) AS \"id\", (o.code) AS \"code\"\nFROM o WHERE o.parent = $1\n"
+        "  AND (SELECT x FROM r2) IS NOT NULL\n  AND (o.id = ANY ((SELECT x FROM r2)))\n  AND (o.kind = "
+        "ANY($3::text[]))\n"
+        "ORDER BY o.key, o.id\nLIMIT 50)\n"
+        "UNION ALL (SELECT (o.id) AS \"id\", (o.code) AS \"code\"\nFROM o WHERE o.parent = $1\n"
+        "  AND (SELECT x FROM r2) IS NOT NULL\n  AND (o.name ~ (SELECT x FROM r2))\n  AND (o.kind = ANY($3::text[]))\n"
+        "ORDER BY o.key, o.id\nLIMIT 50)");
+    ck_assert_uint_eq(shape.n_values, 3);
+    composes(&shape, SHAPE_COUNT, params,
+        "WITH r2 AS MATERIALIZED (SELECT filter_found($2) AS x)\n"
+        "SELECT sum(n.count)::bigint AS count FROM ((SELECT count(*)\nFROM o WHERE o.parent = $1\n"
+        "  AND (SELECT x FROM r2) IS NOT NULL\n  AND (o.id = ANY ((SELECT x FROM r2)))\n  AND (o.kind = "
+        "ANY($3::text[])))\n"
+        "UNION ALL (SELECT count(*)\nFROM o WHERE o.parent = $1\n"
+        "  AND (SELECT x FROM r2) IS NOT NULL\n  AND (o.name ~ (SELECT x FROM r2))\n  AND (o.kind = ANY($3::text[])))) "
+        "n");
+}
+END_TEST
+
 START_TEST(goes_on_from_a_cursor)
 {
     struct shape shape = plain();
@@ -189,5 +228,5 @@ START_TEST(asks_for_one_row_more)
 END_TEST
 
 RUN_TESTS_WITH("shape", set_up, tear_down, composes_a_page, adds_filters_as_parameters,
-    looks_up_what_every_request_names, counts_without_place, goes_on_from_a_cursor, mixes_directions,
-    asks_for_one_row_more)
+    looks_up_what_every_request_names, counts_without_place, meets_a_condition_in_one_of_two_ways,
+    goes_on_from_a_cursor, mixes_directions, asks_for_one_row_more)
