@@ -132,11 +132,35 @@ def test_no_key_is_given_beforehand(page, world):
     assert rows and all(i.get_attribute("value") == "" for r in rows for i in r.find_elements(By.CSS_SELECTOR, "input[type=text]"))
 
 
+def test_the_log_in_outlasts_its_token(page, world):
+    """Shortly before a token's end the page has the next one, and the person goes on."""
+    page.execute_script("const now = Date.now; Date.now = () => now() + 590000; performance.clearResourceTimings()")
+    answer = try_call(page, open_call(page, "/v1/me/sessions"))
+    assert "200" in answer and '"current": true' in answer, answer[:500]
+    asked = page.execute_script("return performance.getEntriesByType('resource').map(e => new URL(e.name).pathname)")
+    assert asked.index("/oauth2/token") < asked.index("/v1/me/sessions")
+
+
 def test_logging_out_ends_the_session(page, world):
     page.execute_script("window.scrollTo(0, 0)")
     page.find_element(By.CSS_SELECTOR, "#logout button").click()
     wait(page, lambda b: b.find_element(By.ID, "login").is_displayed())
     assert page.find_element(By.ID, "message").text == "Đã đăng xuất."
+
+
+def test_who_holds_several_grants_chooses_one(page, world, pictures):
+    world.account(world.at("AA-TU", "administrator"), "aa.hai-vai", ("AA-W1", "viewer"), ("AA-W2", "approver"))
+    for wanted in ("Đảng ủy xã Đại Phước (approver)", "Đảng ủy phường Hòa Bình (viewer)"):
+        log_in(page, world, "aa.hai-vai")
+        wait(page, lambda b: b.find_element(By.ID, "choose").is_displayed())
+        options = [o.text for o in page.find_elements(By.CSS_SELECTOR, "#grant option")]
+        assert options == ["Đảng ủy phường Hòa Bình (viewer)", "Đảng ủy xã Đại Phước (approver)"]
+        page.save_screenshot(str(pictures / "choose.png"))
+        next(o for o in page.find_elements(By.CSS_SELECTOR, "#grant option") if o.text == wanted).click()
+        page.find_element(By.CSS_SELECTOR, "#choose button").click()
+        wait(page, lambda b, wanted=wanted: wanted in b.find_element(By.ID, "who").text)
+        page.find_element(By.CSS_SELECTOR, "#logout button").click()
+        wait(page, lambda b: b.find_element(By.ID, "login").is_displayed())
 
 
 def test_the_console_is_clean(page):
