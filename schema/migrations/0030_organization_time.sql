@@ -2,6 +2,11 @@
 -- day, of the units the caller sees today. The day widens no scope: a unit out of sight today is out of sight on every day.
 SET search_path = tiendo, public;
 
+-- A look-up by ancestor alone belongs to the b-tree on it: this index would be read from end to end for one, and be thought cheap.
+ALTER TABLE organization_closure DROP CONSTRAINT organization_closure_overlap;
+ALTER TABLE organization_closure ADD CONSTRAINT organization_closure_overlap
+  EXCLUDE USING gist (descendant_id WITH =, uuid_send(ancestor_id) WITH =, validity WITH &&);
+
 -- What a search compares, as of each stretch: the name of then and the code.
 ALTER TABLE organization_span ADD COLUMN search text NOT NULL DEFAULT '';
 CREATE FUNCTION organization_span_search() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
@@ -30,9 +35,11 @@ BEGIN
 END $$;
 
 -- The statistics code of a unit's area on that day, out of its summary.
-CREATE FUNCTION area_code_on(identifiers json, day date) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
-  SELECT i ->> 'value' FROM json_array_elements(identifiers) i WHERE i ->> 'scheme' = 'statistics'
-    AND i ->> 'valid_from' <= day::text AND coalesce(i ->> 'valid_to', 'infinity') >= day::text $$;
+CREATE FUNCTION area_code_on(identifiers json, day date) RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+  RETURN (SELECT i ->> 'value' FROM json_array_elements(identifiers) i WHERE i ->> 'scheme' = 'statistics'
+    AND i ->> 'valid_from' <= day::text AND coalesce(i ->> 'valid_to', 'infinity') >= day::text);
+END $$;
 
 -- A unit as it was, or will be, on that day; NULL when it is not there then.
 CREATE FUNCTION organization_json_on(o organization, day date) RETURNS text LANGUAGE plpgsql STABLE AS $$

@@ -2,6 +2,74 @@
 -- before those below them and neighbours by code, so that the order of the rows decides nothing; a row that is refused leaves no trace.
 SET search_path = tiendo, public;
 
+-- ---- many units at once ------------------------------------------------------------------------------------
+-- The closure of units that are new and have nothing below them follows from their parents' alone: no need to ask for their line anew.
+-- False when one of them is not of that sort, or does not stand rightly: then all is worked out, and told, as for any span.
+CREATE FUNCTION closure_of_leaves(units uuid[]) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+DECLARE unit uuid;
+BEGIN
+  FOREACH unit IN ARRAY units LOOP
+    IF EXISTS (SELECT FROM organization_closure c WHERE c.descendant_id = unit)
+        OR EXISTS (SELECT FROM organization_span s WHERE s.parent_id = unit)
+        OR EXISTS (SELECT FROM organization_span s JOIN organization_closure c ON c.descendant_id = s.parent_id AND c.validity && s.validity
+          WHERE s.organization_id = unit AND c.depth > 10)
+        OR EXISTS (SELECT FROM organization_span s WHERE s.organization_id = unit AND s.parent_id IS NOT NULL
+          AND NOT coalesce((SELECT range_agg(p.validity) FROM organization_span p WHERE p.organization_id = s.parent_id) @> s.validity, false)) THEN
+      RETURN false;
+    END IF;
+  END LOOP;
+  INSERT INTO organization_closure (ancestor_id, descendant_id, depth, validity, scope_key)
+  SELECT x.a, x.d, x.depth, unnest(x.days), x.scope_key FROM (
+    SELECT s.organization_id AS a, s.organization_id AS d, 0 AS depth, range_agg(s.validity) AS days, min(s.scope_key) AS scope_key
+    FROM organization_span s WHERE s.organization_id = ANY (units) GROUP BY s.organization_id
+    UNION ALL
+    SELECT c.ancestor_id, s.organization_id, c.depth + 1, range_agg(c.validity * s.validity), min(s.scope_key)
+    FROM organization_span s JOIN organization_closure c ON c.descendant_id = s.parent_id AND c.validity && s.validity
+    WHERE s.organization_id = ANY (units) GROUP BY 1, 2, 3) x;
+  RETURN true;
+END $$;
+CREATE OR REPLACE FUNCTION span_written(units uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF current_user = 'tiendo_owner' AND current_setting('tiendo.reorganizing', true) = 'on' THEN RETURN; END IF;
+  IF closure_of_leaves(units) THEN RETURN; END IF;
+  PERFORM closure_refresh(units), orphans_refuse(units, '#/valid_to');
+END $$;
+-- In one statement, so that a unit with a past is new when its closure is asked for.
+CREATE OR REPLACE FUNCTION organization_spell(unit organization, former jsonb) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  f jsonb;
+  n int := 0;
+  since date := unit.valid_from;
+  days daterange[] := '{}';
+  names text[] := '{}';
+  kinds text[] := '{}';
+BEGIN
+  FOR f IN SELECT x FROM jsonb_array_elements(coalesce(nullif(former, 'null'), '[]')) x ORDER BY x ->> 'valid_to' LOOP
+    IF (f ->> 'valid_to')::date < since OR (f ->> 'valid_to')::date >= coalesce(unit.valid_to, 'infinity') THEN
+      PERFORM fail(422, 'invalid', jsonb_build_array(fault('#/former/' || n || '/valid_to', 'out_of_range',
+        'a former name ends between the unit''s first day and its last')));
+    END IF;
+    days := days || daterange(since, (f ->> 'valid_to')::date, '[]');
+    names := names || (f ->> 'name');
+    kinds := kinds || coalesce(f ->> 'kind', unit.kind);
+    since := (f ->> 'valid_to')::date + 1;
+    n := n + 1;
+  END LOOP;
+  INSERT INTO organization_span (organization_id, scope_key, validity, name, kind, parent_id)
+  SELECT unit.id, unit.scope_key, s.validity, s.name, s.kind, unit.parent_id
+  FROM unnest(days || daterange(since, unit.valid_to, '[]'), names || unit.name, kinds || unit.kind) s(validity, name, kind);
+END $$;
+-- (plpgsql: an SQL function that does not inline is planned at every call.)
+CREATE OR REPLACE FUNCTION organization_kind_faults(body jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT coalesce(jsonb_agg(fault(k.pointer, 'unknown_reference', 'no such organization kind')), '[]')
+    FROM (SELECT '#/kind' AS pointer, body ->> 'kind' AS kind
+          UNION ALL
+          SELECT '#/former/' || (n - 1) || '/kind', f ->> 'kind'
+          FROM jsonb_array_elements(coalesce(nullif(body -> 'former', 'null'), '[]')) WITH ORDINALITY x(f, n)) k
+    WHERE k.kind IS NOT NULL AND NOT EXISTS (SELECT FROM organization_kind o WHERE o.code = k.kind));
+END $$;
+
 CREATE FUNCTION organization_import_begin() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   CREATE TEMP TABLE import_row (row int, line int, id uuid, code text, name text, kind text, parent text, attached text, made_up text,
@@ -28,7 +96,7 @@ BEGIN
   IF btrim(cell) LIKE '[%' THEN
     list := import_list(cell);
   ELSE
-    list := (SELECT jsonb_agg(jsonb_build_object('scheme', split_part(i, ':', 1), 'value', substr(i, strpos(i, ':') + 1)))
+    list := (SELECT jsonb_agg(jsonb_build_object('scheme', split_part(i, ':', 1), 'value', substring(i FROM ':(.*)$')))
       FROM (SELECT btrim(x) AS i FROM regexp_split_to_table(cell, '\|') x) y);
   END IF;
   IF list IS NULL OR jsonb_array_length(list) > 20 OR EXISTS (SELECT FROM jsonb_array_elements(list) i
@@ -95,8 +163,10 @@ BEGIN
 END $$;
 
 -- The members of a unit's answer that a row has too: those named.
-CREATE FUNCTION organization_import_shown(answer jsonb, members text[]) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
-  SELECT jsonb_object_agg(m, CASE WHEN m = 'parent' THEN answer -> 'parent' -> 'code' ELSE answer -> m END) FROM unnest(members) m $$;
+CREATE FUNCTION organization_import_shown(answer jsonb, members text[]) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN (SELECT jsonb_object_agg(m, CASE WHEN m = 'parent' THEN answer -> 'parent' -> 'code' ELSE answer -> m END) FROM unnest(members) m);
+END $$;
 
 -- Takes one row in; a row that is refused fails.
 CREATE FUNCTION organization_import_row(new_id uuid, given jsonb, strategy text, request_id text, OUT outcome text, OUT old jsonb, OUT new jsonb)
@@ -108,14 +178,14 @@ DECLARE
   patch jsonb;
 BEGIN
   IF given ? 'parent' THEN
-    SELECT * INTO parent FROM organization o WHERE o.id = organization_id(given ->> 'parent');
+    SELECT * INTO parent FROM organization o WHERE o.id = (SELECT organization_id(given ->> 'parent'));
     IF NOT FOUND THEN
       PERFORM fail(422, 'invalid', jsonb_build_array(CASE WHEN EXISTS (SELECT FROM import_item i WHERE i.code = given ->> 'parent' AND i.outcome = 'failed')
         THEN fault('#/parent', 'parent_failed', 'the row of the parent is faulty') ELSE fault('#/parent', 'unknown_reference', 'no such organization') END));
     END IF;
     SELECT * INTO unit FROM organization o WHERE o.root_id = parent.root_id AND o.code = given ->> 'code';
   ELSE
-    SELECT * INTO unit FROM organization o WHERE o.id = organization_id(given ->> 'code');
+    SELECT * INTO unit FROM organization o WHERE o.id = (SELECT organization_id(given ->> 'code'));
   END IF;
   IF given ? 'identifiers' THEN body := body || jsonb_build_object('identifiers', import_identifiers(given ->> 'identifiers')); END IF;
   IF given ? 'former' THEN body := body || jsonb_build_object('former', import_former(given ->> 'former')); END IF;
@@ -183,7 +253,8 @@ BEGIN
   SELECT n.row, coalesce(w.level, CASE WHEN n.nth > 1 THEN -1 ELSE -2 END) FROM named n LEFT JOIN walk w ON w.row = n.row;
 END $$;
 
-CREATE FUNCTION organization_import_rows(strategy text, request_id text) RETURNS void LANGUAGE plpgsql AS $$
+-- (Tables that were empty when a plan was made are not read through as they grow.)
+CREATE FUNCTION organization_import_rows(strategy text, request_id text) RETURNS void LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
   r record;
   done record;
@@ -283,7 +354,7 @@ BEGIN
 END $$;
 
 GRANT SELECT ON directory, directory_span TO tiendo_service;
-GRANT EXECUTE ON FUNCTION organization_import_begin(), import_list(text), import_day(jsonb), import_identifiers(text), import_former(text),
+GRANT EXECUTE ON FUNCTION closure_of_leaves(uuid[]), organization_import_begin(), import_list(text), import_day(jsonb), import_identifiers(text), import_former(text),
   import_same_identifiers(jsonb, jsonb, date), import_same_former(jsonb, jsonb, text), organization_import_patch(organization, jsonb, uuid),
   organization_import_shown(jsonb, text[]), organization_import_row(uuid, jsonb, text, text), import_row_faults(text, text, text, text, text),
   organization_import_order(), organization_import_rows(text, text), organization_import(text, text, boolean, text),
