@@ -911,6 +911,115 @@ BEGIN
       i, r, t, i.id = ANY (progress_indicators(place, p, i.programme_id, reported_tree)), pulling))::text;
 END $$;
 
+-- ---- entry sheets come back ---------------------------------------------------------------------------------
+-- A version that is there and blank says that there was no value when the row was made: if there is one by now, another than
+-- the row's, the row is refused like any other that is out of date.
+CREATE OR REPLACE FUNCTION value_import_fault(strategy text, seen bigint, version text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN seen IS NULL AND strategy IN ('update', 'delete') THEN '# not_found'
+    WHEN seen IS NOT NULL AND strategy = 'create' THEN '# already_exists'
+    WHEN coalesce(seen::text, '') <> version THEN '#/version version_conflict' END $$;
+CREATE OR REPLACE FUNCTION value_import_outcome(strategy text, faults text[], blank boolean, seen bigint, version text, same boolean) RETURNS text
+  LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN faults IS NOT NULL THEN 'failed'
+    WHEN blank AND strategy = 'upsert' THEN 'unchanged'
+    WHEN version = '' AND same AND strategy IN ('upsert', 'update') THEN 'unchanged'
+    WHEN value_import_fault(strategy, seen, version) IS NOT NULL THEN 'failed'
+    WHEN strategy = 'delete' THEN 'delete'
+    WHEN seen IS NULL THEN 'create'
+    WHEN same THEN 'unchanged'
+    ELSE 'update' END $$;
+
+-- import_item: every row as it is meant, what is wrong with it (pairs of pointer and code), and what there is of it already.
+CREATE OR REPLACE FUNCTION value_import_judge(strategy text, scheme text) RETURNS void LANGUAGE plpgsql SET enable_nestloop = off AS $$
+DECLARE
+  by_day boolean := scheme NOT IN ('code', 'id');
+  on_day date := today();
+  client uuid := me_client();
+  programmes uuid[] := limited_write_programmes();
+  areas text[] := limited_write_scopes();
+  assigned uuid[] := ARRAY(SELECT x.id FROM import_indicator x WHERE x.id IS NOT NULL);
+BEGIN
+  CREATE TEMP TABLE import_item ON COMMIT DROP AS
+  WITH given AS MATERIALIZED (
+    SELECT r.row, r.line, r.id, r.indicator, r.organization, r.period, coalesce(r.category, '') AS category,
+      nullif(btrim(r.numerator), '') AS numerator, nullif(btrim(r.denominator), '') AS denominator, nullif(btrim(r.number), '') AS number,
+      nullif(btrim(r.done_on), '') AS done_on, lower(nullif(btrim(r.done), '')) AS done, coalesce(nullif(btrim(r.state), ''), 'reported') AS state,
+      nullif(r.note, '') AS note, nullif(r.evidence_url, '') AS evidence_url, nullif(r.source, '') AS source, nullif(r.reason, '') AS reason,
+      btrim(r.version) AS version, nullif(btrim(r.state), '') AS said,
+      coalesce(r.numerator, '') || coalesce(r.denominator, '') || coalesce(r.number, '') || coalesce(r.done_on, '') || coalesce(r.done, '')
+        || coalesce(r.state, '') = '' AS blank,
+      r.faults AS form
+    FROM import_row r
+  ), meant AS MATERIALIZED (
+    SELECT g.*, i.id AS indicator_id, i.code AS indicator_code, i.kind, i.frequency, i.categories, i.source_required, i.programme_id,
+      p.id AS period_id, p.code AS period_code, p.kind AS period_kind, p.programme_id AS period_programme, p.starts_on, p.ends_on,
+      o.id AS organization_id, o.code AS organization_code, o.scope_key, o.fault AS unit_fault, o.above, o.life,
+      o.direct OR (programmes IS NOT NULL AND in_limited(i.programme_id, o.scope_key, programmes, areas)) AS direct, o.behalf,
+      u.mode, u.entered_by, u.source AS assigned_source, u.client_id AS assigned_client, coalesce(u.counted, false) AS counted,
+      -- without a day it was done on, and without a word on it, a milestone that is reported is not done
+      CASE WHEN i.kind = 'milestone' AND g.said = 'reported' AND g.done_on IS NULL THEN coalesce(g.done, 'false') ELSE g.done END AS undone,
+      i.id IS NOT NULL AND strategy <> 'delete' AND g.form IS NULL AND NOT (g.blank AND strategy = 'upsert') AS bodily
+    FROM given g
+      LEFT JOIN import_indicator i ON i.ref = g.indicator
+      LEFT JOIN import_period p ON p.ref = g.period
+      LEFT JOIN import_unit o ON o.ref = g.organization AND o.day = CASE WHEN by_day THEN p.ends_on ELSE 'infinity' END
+      LEFT JOIN (SELECT * FROM assignment_unit x WHERE x.indicator_id = ANY (assigned)) u
+        ON u.indicator_id = i.id AND u.scope_key = o.scope_key AND u.validity @> p.ends_on
+  ), judged AS (
+    SELECT m.*, row_number() OVER (PARTITION BY m.indicator_id, m.period_id, m.scope_key, m.category ORDER BY m.row) AS nth
+    FROM meant m
+  ), weighed AS (
+  SELECT j.row, j.line, j.id, j.category, j.indicator_id, j.indicator_code, j.programme_id,
+    j.period_id, j.period_code, j.organization_id, j.organization_code, j.scope_key, j.counted, j.state, j.note, j.evidence_url, j.source,
+    j.reason, j.version, j.form, j.blank, j.numerator, j.denominator, j.number, j.done_on, j.undone AS done,
+    CASE WHEN coalesce(f.indicator, f.organization, f.period, f.category, f.assigned, f.written, f.repeated, f.state, f.numerator,
+        f.denominator, f.number, f.done, f.note, f.evidence_url, f.source, f.version) IS NOT NULL THEN
+      array_remove(ARRAY['#/indicator ' || f.indicator, '#/organization ' || f.organization, '#/period ' || f.period, '#/category ' || f.category,
+        '#/organization ' || f.assigned, '#/organization ' || f.written, '# ' || f.repeated, '#/state ' || f.state,
+        '#/numerator ' || f.numerator, '#/denominator ' || f.denominator, '#/number ' || f.number, '#/done_on ' || f.done,
+        '#/note ' || f.note, '#/evidence_url ' || f.evidence_url, '#/source ' || f.source, '#/version ' || f.version], NULL) END AS faults,
+    e.id AS value_id, e.version AS seen, e.same
+  FROM judged j,
+    LATERAL (SELECT
+      CASE WHEN j.indicator_id IS NULL AND j.indicator IS NOT NULL THEN 'unknown_reference' END AS indicator,
+      CASE WHEN j.organization_id IS NULL AND j.organization IS NOT NULL AND (j.period_id IS NOT NULL OR NOT by_day) THEN coalesce(j.unit_fault, 'unknown_reference') END AS organization,
+      CASE WHEN j.period IS NULL THEN NULL WHEN j.period_id IS NULL THEN 'unknown_reference' WHEN j.indicator_id IS NOT NULL
+        THEN period_fault(j.frequency, j.programme_id, j.period_kind, j.period_programme, j.starts_on, on_day) END AS period,
+      CASE WHEN j.indicator_id IS NOT NULL THEN category_fault(j.categories, j.category) END AS category,
+      CASE WHEN j.indicator_id IS NULL OR j.organization_id IS NULL OR j.period_id IS NULL OR j.mode IS NOT NULL OR NOT j.direct THEN NULL
+        WHEN NOT j.life @> j.ends_on OR NOT EXISTS (SELECT FROM assignment_unit t WHERE t.indicator_id = j.indicator_id AND t.scope_key = ANY (j.above)
+          AND t.mode = 'total' AND t.validity @> j.ends_on) THEN 'not_assigned' END AS assigned,
+      CASE WHEN j.indicator_id IS NULL OR j.organization_id IS NULL THEN NULL
+        WHEN NOT (j.direct OR (j.behalf AND j.entered_by IS NOT DISTINCT FROM 'superior')) THEN 'forbidden'
+        ELSE source_refusal(j.assigned_source, j.assigned_client, client) END AS written,
+      CASE WHEN j.nth > 1 AND j.indicator_id IS NOT NULL AND j.organization_id IS NOT NULL AND j.period_id IS NOT NULL THEN 'repeated' END AS repeated,
+      CASE WHEN j.bodily THEN state_fault(j.state) END AS state,
+      CASE WHEN j.bodily THEN numerator_fault(j.kind, j.state, j.numerator) END AS numerator,
+      CASE WHEN j.bodily THEN denominator_fault(j.kind, j.state, j.numerator, j.denominator) END AS denominator,
+      CASE WHEN j.bodily THEN number_fault(j.kind, j.state, j.number) END AS number,
+      CASE WHEN j.bodily THEN done_fault(j.kind, j.state, j.undone, j.done_on, j.ends_on, on_day) END AS done,
+      CASE WHEN length(j.note) > 2000 THEN 'too_long' END AS note,
+      CASE WHEN j.bodily THEN evidence_fault(j.evidence_url) END AS evidence_url,
+      CASE WHEN j.bodily THEN source_fault(j.source_required, j.state, j.source) END AS source,
+      CASE WHEN j.version <> '' AND j.version !~ '^[1-9][0-9]{0,17}$' THEN 'number' END AS version) f
+    LEFT JOIN LATERAL (SELECT v.id, v.version,
+        v.state = j.state AND (v.note, v.evidence_url, v.source) IS NOT DISTINCT FROM (j.note, j.evidence_url, j.source)
+        AND CASE WHEN v.number IS NOT NULL THEN CASE WHEN number_ok(j.number) THEN j.number::numeric = v.number END
+          WHEN v.numerator IS NOT NULL THEN CASE WHEN number_ok(j.numerator) AND number_ok(j.denominator)
+            THEN j.numerator::numeric = v.numerator AND j.denominator::numeric = v.denominator END
+          WHEN v.done THEN j.done_on = v.done_on::text
+          WHEN v.done IS NOT NULL THEN j.done_on IS NULL
+          ELSE true END AS same
+      FROM value v
+      WHERE v.indicator_id = j.indicator_id AND v.period_id = j.period_id AND v.scope_key = j.scope_key AND v.category = j.category
+      LIMIT 1) e ON true
+  OFFSET 0)
+  SELECT w.*, CASE WHEN w.form IS NOT NULL THEN 'failed'
+    ELSE value_import_outcome(strategy, w.faults, w.blank, w.seen, w.version, w.same) END AS outcome
+  FROM weighed w
+  ORDER BY w.indicator_id, w.period_id, w.scope_key, w.category, w.row;
+END $$;
+
 DO $do$
 DECLARE f regprocedure;
 BEGIN

@@ -33,7 +33,7 @@ FROM value v
 WHERE true
 
 -- The unit's own rows, and those of the units below it that a superior enters for. The rows of a sheet have no id of their own:
--- within a unit the indicator and the category tell them apart.
+-- within a unit the indicator and the category tell them apart. A programme that ended before the period asks for nothing any more.
 -- name: value_sheet :list
 -- id: i.code || ' ' || c.category
 -- sort tree: u.scope_key
@@ -41,12 +41,13 @@ WHERE true
 -- filter programme: i.programme_id = (SELECT filter_programme($, 'programme'))
 SELECT o.code AS organization, o.name AS organization_name, i.code AS indicator, i.name AS indicator_name, i.kind, i.unit, p.code AS period,
   nullif(c.category, '') AS category, u.mode, u.scope_key <> (SELECT filter_key(:organization, 'organization')) AS on_behalf,
-  v.numerator, v.denominator, v.number, v.done_on, v.state, v.note, v.evidence_url, v.source, v.version,
+  v.numerator, v.denominator, v.number, v.done_on, v.done, v.state, v.note, v.evidence_url, v.source, v.version,
   w.period_code AS last_period, value_figure(i, w.numerator, w.denominator, w.number, w.done) AS last_value
 FROM assignment_unit u
   JOIN indicator i ON i.id = u.indicator_id
   JOIN period p ON p.id = (SELECT filter_period(:period, 'period')) AND p.kind = i.frequency
     AND (p.programme_id IS NULL OR p.programme_id = i.programme_id) AND u.validity @> p.ends_on
+  JOIN programme g ON g.id = i.programme_id AND coalesce(g.ends_on >= p.starts_on, true)
   JOIN organization o ON o.id = u.organization_id
   CROSS JOIN unnest(coalesce(i.categories, '{""}')) c(category)
   LEFT JOIN value v ON v.indicator_id = i.id AND v.period_id = p.id AND v.scope_key = u.scope_key AND v.category = c.category
