@@ -164,7 +164,7 @@ static int verify_anew(struct token_verifier *v, const char *p, size_t n, const 
         r = form_check(&parts);
     if (r == 0)
         r = key_ring_find(&v->ring, parts.kid, TOKEN_ES256, now_us, &set, &key);
-    if (r < 0)
+    if (r != 0)
         return r;
     r = token_signature_check(key->pkey, key->alg, p, parts.signed_n, parts.signature, parts.signature_n);
     if (r < 0)

@@ -69,7 +69,7 @@ BEGIN
   INSERT INTO session AS s (id, grant_id, account_id, client_id, expires_at, issuer, outside_binding)
   VALUES (p_new, p_grant, p_account, p_client, p_expires, p_issuer, p_binding)
   ON CONFLICT (outside_binding, grant_id) WHERE outside_binding IS NOT NULL
-    DO UPDATE SET expires_at = greatest(s.expires_at, excluded.expires_at) WHERE s.revoked_at IS NULL
+    DO UPDATE SET expires_at = greatest(s.expires_at, excluded.expires_at), issuer = excluded.issuer WHERE s.revoked_at IS NULL
   RETURNING s.id INTO found_id;
   -- What is long over goes, a few at a time.
   DELETE FROM session s WHERE s.id IN (SELECT x.id FROM session x

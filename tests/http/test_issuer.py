@@ -1,11 +1,17 @@
 """Tokens of an outside issuer, made by an implementation of JOSE that is none of ours, in the shape Keycloak gives them."""
 import http.server
+import ipaddress
 import json
+import ssl
 import threading
 import time
 import uuid
+from datetime import datetime, timedelta, timezone
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from harness.service import Service
 from harness.world import Caller
 from jwcrypto import jwk, jws
@@ -38,7 +44,7 @@ def sign(key, claims, header=None, alg=None):
 class Web:
     """A server of a JWK set on the loopback; how it behaves is set by the test."""
 
-    def __init__(self):
+    def __init__(self, certificate_file=None):
         outer = self
         self.body, self.mode, self.asked = "{}", "good", 0
 
@@ -54,7 +60,11 @@ class Web:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}/certs"
+        if certificate_file is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate_file)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"http{'s' if certificate_file else ''}://127.0.0.1:{self.server.server_port}/certs"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def answer(self, request):
@@ -369,9 +379,6 @@ def test_a_key_is_for_its_own_algorithm_alone(ask, issuer):
                                     {"kid": "../../etc/passwd"}, {"kid": "x" * 300}], ids=lambda h: str(h)[:40])
 def test_headers(ask, issuer, header):
     # jwcrypto would not write them all: the header is put together by hand and truly signed.
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import padding
-
     head = {"alg": "RS256", "typ": "JWT", "kid": issuer.rsa.get("kid"), **header}
     text = jws.base64url_encode(json.dumps({k: v for k, v in head.items() if v is not None})) + "." + \
         jws.base64url_encode(json.dumps(issuer.claims()))
@@ -582,6 +589,46 @@ def test_keys_that_cannot_be_read_again_run_out(world, cluster, directory, clock
 def gone(answer):
     assert answer.status == 503, answer
     return answer
+
+
+def certificate(directory, name, address):
+    """A certificate that signs itself, for an address; where it stands."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.now(timezone.utc)
+    made = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+            .serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1)).add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), False).sign(key, hashes.SHA256()))
+    pem, both = directory / f"{name}.pem", directory / f"{name}-key.pem"
+    pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    both.write_bytes(pem.read_bytes() + key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    return pem, both
+
+
+def test_keys_come_only_from_a_server_that_can_be_trusted(world, cluster, directory, clock, web):
+    """By a certificate for its very address, of an authority that is believed."""
+    settings_, servers = {}, []
+    for name, address, believed in (("good", "127.0.0.1", True), ("alone", "127.0.0.1", False), ("other", "127.0.0.2", True)):
+        pem, both = certificate(directory, name, address)
+        server = Web(both)
+        server.body = key_set(web.loc)
+        servers.append(server)
+        settings_ |= {f"issuer__{name}__iss": f"https://{name}.example", f"issuer__{name}__jwks_url": server.url,
+                      f"issuer__{name}__audience": "tiendo-loc", f"issuer__{name}__account_claim": "resource.ten\\.dang.nhap"}
+        if believed:
+            settings_[f"issuer__{name}__ca_file"] = pem
+    service = Service(cluster, directory, clock, **settings_).start()
+    try:
+        for name, status in (("good", 200), ("alone", 503), ("other", 503)):
+            caller = Caller(world, sign(web.loc, loc_claims(clock, "bb-w1.viewer", iss=f"https://{name}.example")), service.http())
+            eventually(lambda: check_status(caller.get("/v1/me"), status))  # noqa: B023
+            caller.close()
+    finally:
+        service.assert_clean(service.stop())
+        for server in servers:
+            server.close()
 
 
 def test_the_configuration_is_told_and_nothing_of_it_is_a_secret(two):
