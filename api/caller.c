@@ -96,6 +96,23 @@ void caller_refused(struct exchange *x)
         outside_forget(x->service, token, strlen(token));
 }
 
+/* A token without the permission. Where the role does not give it either that is the answer, and enter() gives it; else the token is too narrow. */
+static int refuse_scope(struct exchange *x)
+{
+    _cleanup_(db_result_freep) struct db_result *rows = NULL;
+    int r;
+
+    if (caller_limit(x) != 0)
+        return 1;
+    r = query_fetch(x, &query_permitted, (const char *const[]){ NULL }, &rows);
+    if (r < 0)
+        trouble_errno(x, r);
+    else if (r == 0)
+        fail_detail(x, P_INSUFFICIENT_SCOPE,
+            arena_printf(x->arena, "This token was asked for without %s; the role gives it.", x->op->permission));
+    return 1;
+}
+
 int caller_identify(struct exchange *x, struct identity *ret)
 {
     const char *token = bearer(x);
@@ -111,17 +128,9 @@ int caller_identify(struct exchange *x, struct identity *ret)
         r = token_verify(x->service->verifier, token, strlen(token), ret);
     if (r != 0)
         return r > 0 ? r : refuse(x, r);
-    needed = token_scope_bits(x->service->verifier, x->op->permission);
-    if ((ret->scopes & needed) != needed) {
-        fail_detail(x, P_INSUFFICIENT_SCOPE,
-            arena_printf(x->arena,
-                "The permission %s is needed. This token does not carry it: the role of its grant does not give it, or "
-                "the token was asked for with a narrower scope. GET /v1/me tells what it carries.",
-                x->op->permission));
-        return 1;
-    }
     x->identity = ret;
-    return 0;
+    needed = token_scope_bits(x->service->verifier, x->op->permission);
+    return (ret->scopes & needed) == needed ? 0 : refuse_scope(x);
 }
 
 int caller_limit(struct exchange *x)

@@ -13,7 +13,7 @@ bool idempotency_applies(const struct exchange *x)
 {
     uint16_t at = x->op->idempotency_key;
 
-    return x->identity != NULL && at != NO_PARAMETER && x->params[at] != NULL;
+    return x->identity != NULL && x->params != NULL && at != NO_PARAMETER && x->params[at] != NULL;
 }
 
 /* Keyed, because a body may hold a password that a plain digest would let guess. */

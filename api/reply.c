@@ -109,7 +109,7 @@ int fail_detail(struct exchange *x, enum problem_code code, const char *detail)
     struct problem problem = {
         .code = code,
         .language = x->language,
-        .detail = detail,
+        .detail = sentence_in(x->arena, x->language, detail),
         .instance = x->path,
         .trace_id = x->trace_id,
         .faults = &x->faults,

@@ -78,7 +78,7 @@ void fault_add(struct faults *f, enum fault_where where, const char *name, enum 
         .where = where,
         .name = arena_strdup(f->arena, name),
         .code = fault_kinds[code].code,
-        .detail = fault_text(f->arena, fault_kinds[code].text[f->language], arg),
+        .detail = fault_text(f->arena, fault_kinds[code].text[f->language], sentence_in(f->arena, f->language, arg)),
     };
     if (slot->name)
         f->n++;
@@ -94,7 +94,7 @@ void fault_add_text(struct faults *f, enum fault_where where, const char *name, 
         .where = where,
         .name = arena_strdup(f->arena, name),
         .code = arena_strdup(f->arena, code),
-        .detail = detail ? arena_strdup(f->arena, detail) : NULL,
+        .detail = detail ? sentence_in(f->arena, f->language, arena_strdup(f->arena, detail)) : NULL,
     };
     if (slot->name && slot->code)
         f->n++;

@@ -73,8 +73,11 @@ void faults_init(struct faults *f, struct arena *a, enum language language);
 /* Adds a fault whose text comes from the table; arg fills its %s and may be NULL where it has none. */
 void fault_add(struct faults *f, enum fault_where where, const char *name, enum fault_code code, const char *arg);
 
-/* Adds a fault with a code and a text of the caller's own; everything is copied. */
+/* Adds a fault with a code and a sentence of the caller's own, told in the faults' language; everything is copied. */
 void fault_add_text(struct faults *f, enum fault_where where, const char *name, const char *code, const char *detail);
+
+/* A sentence of sentences.def, which SQL or a handler words in English, in the language; one that is not there stays as it is. */
+const char *sentence_in(struct arena *a, enum language language, const char *english);
 
 /* The text code of a row of the fault table: "too_long". */
 const char *fault_name(enum fault_code code);

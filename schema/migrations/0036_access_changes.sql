@@ -47,6 +47,8 @@ ALTER TABLE access_grant ADD CONSTRAINT access_grant_overlap EXCLUDE USING gist 
   daterange(valid_from, valid_to, '[]') WITH &&) WHERE (revoked_at IS NULL);
 COMMENT ON CONSTRAINT access_grant_overlap ON access_grant IS '409 already_granted #/valid_from';
 
+CREATE INDEX access_grant_given ON access_grant (granted_by) WHERE delegated_from IS NOT NULL;
+
 -- Whether it holds today: a delegation only while the grant and the account it comes from do.
 CREATE OR REPLACE FUNCTION grant_holds(g access_grant) RETURNS boolean LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
   SELECT g.revoked_at IS NULL AND g.valid_from <= today() AND (g.valid_to IS NULL OR g.valid_to >= today())

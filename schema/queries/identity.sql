@@ -44,8 +44,14 @@ SELECT k.kid, k.public_jwk FROM signing_keys() k
 -- takes:
 SELECT 0 AS status
 
--- name: me_get :one
-SELECT me_json() AS body
+-- name: me_get :call
+-- takes: token_scopes
+SELECT me_json(string_to_array(:token_scopes, ' ')) AS body
+
+-- name: me_permissions :call
+-- takes: kid, permission, resource, in_token
+SELECT p.allowed, p.reason, p.because, p.who, p.detail
+FROM permission_explain(:kid, :permission, :resource, :in_token::boolean) p
 
 -- name: client_create :call
 -- takes: new_id, body, secret_hash, request_id

@@ -8,7 +8,7 @@ _numbers = itertools.count(1)
 
 PATHS = {"organization": "AA-W1", "indicator": "AA-RATIO", "period": "2026-Q1", "programme": "AA-P", "file": "swagger-ui.css", "scheme": "statistics", "value": "26041",
          "code": "not_found"}
-QUERY = {"organization": "AA-W1", "indicator": "AA-RATIO", "period": "2026-Q1"}
+QUERY = {"action": "values:read", "organization": "AA-W1", "indicator": "AA-RATIO", "period": "2026-Q1"}
 
 
 def fresh(prefix="X"):

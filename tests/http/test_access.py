@@ -122,7 +122,9 @@ def test_a_client_and_its_secret(world, admin, caller):
 def test_staff_is_for_administrators(world):
     for role in ("viewer", "reporter", "approver", "manager", "inspector"):
         for path in ("/v1/accounts", "/v1/grants", "/v1/clients"):
-            assert world.at("AA-TU", role).get(path).code == "insufficient_scope", (role, path)
+            answer = world.at("AA-TU", role).get(path)
+            assert answer.code == "forbidden" and role in answer.json()["detail"] and "administrator" in answer.json()["detail"]
+            assert answer.header("WWW-Authenticate") is None, "another token would not help"
 
 
 def test_mandates_are_listed_to_giver_and_holder(world, admin):

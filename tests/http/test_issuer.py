@@ -215,7 +215,7 @@ def test_what_it_may_do_is_what_the_account_may(ask, issuer, world):
     token = issuer.token("aa-w1.viewer", realm_access={"roles": ["admin", "administrator"]}, scope="values:write accounts:write")
     assert ask(token, "/v1/organizations").status == 200
     answer = ask(token, "/v1/accounts")
-    assert answer.status == 403 and answer.code == "insufficient_scope", answer
+    assert answer.status == 403 and answer.code == "forbidden", answer
     entered = Caller(world, token, world.service.http())
     try:
         refused(entered.get("/v1/me"))  # a process that was told of no issuer

@@ -215,4 +215,4 @@ def test_a_grant_of_someone_else_under_a_right_signature(world, signed, real, ca
 
 def test_a_wider_scope_than_the_role_gives_nothing(world, signed, caller):
     answer = caller(signed(payload={"scope": "accounts:read me:read"})).get("/v1/accounts")
-    assert answer.status == 403 and answer.code == "insufficient_scope", "the database decides, not the token"
+    assert answer.status == 403 and answer.code == "forbidden", "the database decides, not the token"

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Sentences that SQL and handlers word in English, in the caller's language. */
+#include <string.h>
+
+#include "problem.h"
+#include "util.h"
+
+#define HOLES_MAX 9
+
+static const struct {
+    const char *text[2]; /* by language */
+} sentences[] = {
+#define SENTENCE(en, vi) { { en, vi } },
+#include "sentences.def"
+#undef SENTENCE
+};
+
+struct holes {
+    struct str part[HOLES_MAX];
+    size_t n;
+};
+
+/* Whether TEXT is PATTERN with something in each %s; a part ends where what follows it first occurs. */
+static bool matches(const char *pattern, const char *text, struct holes *ret)
+{
+    const char *end;
+
+    ret->n = 0;
+    for (;;) {
+        const char *hole = strstr(pattern, "%s");
+        const size_t n = hole != NULL ? (size_t)(hole - pattern) : strlen(pattern);
+
+        if (strncmp(pattern, text, n) != 0)
+            return false;
+        text += n;
+        if (hole == NULL)
+            return *text == '\0';
+        pattern = hole + 2;
+        if (*pattern == '\0') {
+            end = text + strlen(text);
+        } else {
+            char next[128];
+            const char *further = strstr(pattern, "%s");
+            const size_t m = further != NULL ? (size_t)(further - pattern) : strlen(pattern);
+
+            if (m == 0 || m >= sizeof(next))
+                return false;
+            memcpy(next, pattern, m);
+            next[m] = '\0';
+            end = strstr(text, next);
+            while (end != NULL && further == NULL && end[m] != '\0') /* the last one closes the sentence */
+                end = strstr(end + 1, next);
+        }
+        if (end == NULL || ret->n == HOLES_MAX)
+            return false;
+        ret->part[ret->n++] = (struct str){ text, (size_t)(end - text) };
+        text = end;
+    }
+}
+
+static const char *fill(struct arena *a, const char *pattern, const struct holes *holes, enum language language)
+{
+    _cleanup_(buf_free) struct buf b = { 0 };
+    size_t next = 0;
+
+    buf_init(&b, 8192);
+    for (const char *p = pattern; *p != '\0'; p++) {
+        const bool named = p[0] == '%' && p[1] >= '1' && p[1] <= '9';
+        const size_t at = named ? (size_t)(p[1] - '1') : next;
+
+        if (!named && (p[0] != '%' || p[1] != 's')) {
+            buf_addc(&b, *p);
+            continue;
+        }
+        if (at < holes->n)
+            buf_adds(&b, sentence_in(a, language, arena_strndup(a, holes->part[at].p, holes->part[at].n)));
+        next = at + 1;
+        p++;
+    }
+    return b.failed ? NULL : arena_strndup(a, b.n > 0 ? b.p : "", b.n);
+}
+
+/* Where several sentences fit, the one with most words of its own. */
+const char *sentence_in(struct arena *a, enum language language, const char *english)
+{
+    const char *best = NULL, *said;
+    struct holes holes, best_holes = { .n = 0 };
+    size_t own = 0;
+
+    if (english == NULL || language == LANGUAGE_EN)
+        return english;
+    for (size_t i = 0; i < ARRAY_SIZE(sentences); i++) {
+        const char *pattern = sentences[i].text[LANGUAGE_EN];
+
+        if (strlen(pattern) <= own || !matches(pattern, english, &holes) || strlen(pattern) - 2 * holes.n <= own)
+            continue;
+        own = strlen(pattern) - 2 * holes.n;
+        best = sentences[i].text[language];
+        best_holes = holes;
+    }
+    said = best != NULL ? fill(a, best, &best_holes, language) : NULL;
+    return said != NULL ? said : english;
+}
