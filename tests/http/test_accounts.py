@@ -196,7 +196,7 @@ def test_resets_come_from_above_and_reach_no_further(world, admin, made):
     ward, cell = world.at("AA-W1", "administrator"), world.at("AA-W1-C1", "administrator")
     assert reset(cell, made).status == 404, "its home is above"
     assert reset(world.at("AA-W2", "administrator"), made).status == 404, "its home is beside"
-    assert reset(world.at("AA-W1", "manager"), made).code == "insufficient_scope"
+    assert reset(world.at("AA-W1", "manager"), made).code == "forbidden"
     assert reset(ward, made).status == 200, "its own unit's administrator"
     # Who resets an account can act as it: a ward cannot so become the province.
     admin.post("/v1/grants", {"account": made, "organization": "AA-TU", "role": "administrator"})
@@ -392,7 +392,7 @@ def test_two_changes_at_once(world, made):
 
 
 def test_a_client_has_no_password(world):
-    assert world.connector().put("/v1/me/password", {"current_password": "x", "new_password": GOOD}).code == "insufficient_scope"
+    assert world.connector().put("/v1/me/password", {"current_password": "x", "new_password": GOOD}).code == "forbidden"
     assert world.connector().items("/v1/me/sessions") == []
 
 
