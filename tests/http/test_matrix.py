@@ -173,12 +173,13 @@ CASES = {
     "client_create": [path_of("body", "/v1/clients", body=body("client_create"))],
 }
 # Nothing in them names a target; what they give is searched all the same.
-PLAIN = {"me_get": "/v1/me", "me_permissions": "/v1/me/permissions?action=values:read", "my_session_list": "/v1/me/sessions", "delegation_list": "/v1/delegations", "organization_kind_list": "/v1/organization-kinds", "period_list": "/v1/periods", "programme_list": "/v1/programmes"}
+PLAIN = {"me_get": "/v1/me", "my_session_list": "/v1/me/sessions", "delegation_list": "/v1/delegations", "organization_kind_list": "/v1/organization-kinds", "period_list": "/v1/periods", "programme_list": "/v1/programmes"}
 COLLECTIONS = ("organizations", "programmes", "indicators", "values", "periods", "mandates", "accounts", "grants", "clients")
 
 
 # The directory names every unit of one's root by its code, name and kind, and is tested for what else it might tell.
 NAMED = {"directory_list": "/v1/directory"}
+PLAIN["me_permissions"] = "/v1/me/permissions?action=values:read"
 
 
 # ---- what must come out ---------------------------------------------------------------------------------------
