@@ -17,8 +17,8 @@ CREATE INDEX organization_ended ON organization ((valid_to IS NULL), scope_key);
 -- name) is answered by its patterns: who reads in order meets enough of them at once. One of the two is empty.
 CREATE TYPE found_units AS (ids uuid[], patterns text[]);
 
--- In tree order, up to so many units of the caller's area are looked at. Where that is all of it, what was found is the answer; where one
--- in fifty is found, they are many; else they are looked up by trigrams.
+-- In tree order, some units of the caller's area are looked at. Where that is all of it, what was found is the answer; where one in
+-- two hundred is found, they are many, for a page of them is met soon; else they are looked up by trigrams.
 CREATE FUNCTION filter_units(q text) RETURNS found_units LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   patterns text[] := search_patterns(q);
@@ -30,8 +30,11 @@ BEGIN
   SELECT count(*), array_agg(w.id) FILTER (WHERE w.search LIKE ALL (patterns)) INTO looked, found
   FROM (SELECT o.id, o.search FROM organization o WHERE o.scope_key >= scope_lo() AND o.scope_key < scope_hi() ORDER BY o.scope_key LIMIT most) w;
   IF looked < most THEN RETURN (coalesce(found, '{}'), '{}')::found_units; END IF;
-  IF cardinality(found) >= most / 50 THEN RETURN ('{}', patterns)::found_units; END IF;
-  RETURN (organization_search(q), '{}')::found_units;
+  IF cardinality(found) < most / 200 OR found IS NULL THEN
+    found := organization_search(q);
+    IF cardinality(found) < 10000 THEN RETURN (found, '{}')::found_units; END IF;
+  END IF;
+  RETURN ('{}', patterns)::found_units;
 END $$;
 GRANT USAGE ON TYPE found_units TO tiendo_service;
 GRANT EXECUTE ON FUNCTION filter_units(text) TO tiendo_service;
