@@ -21,9 +21,11 @@ int bare_text(struct arena *a, const char *p, size_t n, struct str *ret)
     size_t length = 0, kept = 0;
     char *copy;
 
+    if (!utf8_valid(p, n))
+        return -EILSEQ;
     apart = u8_normalize(UNINORM_NFKD, (const uint8_t *)p, n, NULL, &length);
     if (!apart)
-        return errno == EILSEQ ? -EILSEQ : -ENOMEM;
+        return -ENOMEM;
     copy = arena_alloc(a, 4 * length + 1);
     if (!copy)
         return -ENOMEM;
