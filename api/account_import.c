@@ -46,7 +46,8 @@ static int list_accounts(struct exchange *x)
     csv_end(&w);
     json_array_foreach(json_object_get(answer, "accounts"), i, item)
     {
-        csv_write_cstr(&w, arena_printf(x->arena, "%lld", (long long)json_integer_value(json_object_get(item, members[0]))));
+        csv_write_cstr(
+            &w, arena_printf(x->arena, "%lld", (long long)json_integer_value(json_object_get(item, members[0]))));
         for (size_t k = 1; k < ARRAY_SIZE(members); k++) {
             const char *text = json_string_value(json_object_get(item, members[k]));
 
@@ -66,8 +67,9 @@ static int list_accounts(struct exchange *x)
 int handle_account_import(struct exchange *x)
 {
     const struct import_kind kind = {
-        .copy = "COPY import_row (row, line, id, username, display_name, organization, role, seat, valid_from, valid_to, "
-                "faults) FROM STDIN",
+        .copy =
+            "COPY import_row (row, line, id, username, display_name, organization, role, seat, valid_from, valid_to, "
+            "faults) FROM STDIN",
         .columns = columns,
         .n_columns = ARRAY_SIZE(columns),
         .n_names = 1,

@@ -99,7 +99,8 @@ static int read_options(struct plan *plan, int argc, char **argv)
 static int refuse_password(void)
 {
     fprintf(stderr,
-        "tiendo: the password is not taken: at least %d characters, not the username or the unit's code, not common words\n",
+        "tiendo: the password is not taken: at least %d characters, not the username or the unit's code, not common "
+        "words\n",
         PASSWORD_MIN);
     return -EINVAL;
 }

@@ -179,7 +179,8 @@ static int close_import(struct import *im, const char *status)
 {
     struct exchange *x = im->x;
     const char *store[] = { x->params[x->op->idempotency_key], im->fingerprint,
-        x->secret_answer ? IDEMPOTENCY_NOT_KEPT : status, NULL, NULL, x->secret_answer ? NULL : db_value(im->answer, 0, 1) };
+        x->secret_answer ? IDEMPOTENCY_NOT_KEPT : status, NULL, NULL,
+        x->secret_answer ? NULL : db_value(im->answer, 0, 1) };
     bool keep = status[0] == '2' && !im->dry_run;
     struct db_result *results[2] = { NULL };
     int r = 0;

@@ -7,9 +7,9 @@
 
 #include "bare.h"
 
-#define WORDS_MAX 2   /* a password of so many common words or fewer is common */
-#define RUN_MIN   3   /* characters that make a sequence (abc, 321) or a repetition (aaa) */
-#define NAME_MIN  4   /* shorter names may stand in a password by chance */
+#define WORDS_MAX 2 /* a password of so many common words or fewer is common */
+#define RUN_MIN   3 /* characters that make a sequence (abc, 321) or a repetition (aaa) */
+#define NAME_MIN  4 /* shorter names may stand in a password by chance */
 #define NEVER     UINT16_MAX
 
 static const char *const words[] = {

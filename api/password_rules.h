@@ -13,8 +13,9 @@
 enum {
     PASSWORD_SHORT = 1U << 0,
     PASSWORD_LONG = 1U << 1,
-    PASSWORD_NAMED = 1U << 2,  /* holds a name of its holder's */
-    PASSWORD_COMMON = 1U << 3, /* is but common words, sequences and repetitions, whatever digits and punctuation there are */
+    PASSWORD_NAMED = 1U << 2, /* holds a name of its holder's */
+    PASSWORD_COMMON =
+        1U << 3, /* is but common words, sequences and repetitions, whatever digits and punctuation there are */
 };
 
 /* Names a password must not hold; NULL where there is none. */

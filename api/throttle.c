@@ -9,12 +9,12 @@
 #include "secret.h"
 #include "service.h"
 
-#define DEVICE_DAYS  180
-#define NONCE_BYTES  9
-#define NONCE_CHARS  12
-#define PROOF_BYTES  16
-#define DAY_US       INT64_C(86400000000)
-#define V4_IN_V6     12 /* bytes before an IPv4 address in ::ffff:0:0/96 */
+#define DEVICE_DAYS 180
+#define NONCE_BYTES 9
+#define NONCE_CHARS 12
+#define PROOF_BYTES 16
+#define DAY_US      INT64_C(86400000000)
+#define V4_IN_V6    12 /* bytes before an IPv4 address in ::ffff:0:0/96 */
 
 const char *throttle_network(struct arena *a, const char *address)
 {

@@ -11,9 +11,9 @@
 
 #include "util.h"
 
-#define TURNS_KNOWN_MAX    256 /* known ones that may wait */
-#define TURNS_STRANGE_MAX  64  /* strangers that may wait */
-#define TURNS_PER_KEY_MAX  8   /* of one key */
+#define TURNS_KNOWN_MAX   256 /* known ones that may wait */
+#define TURNS_STRANGE_MAX 64  /* strangers that may wait */
+#define TURNS_PER_KEY_MAX 8   /* of one key */
 
 /* Whose turn it is: known by a name and a place, or a stranger by the network alone. */
 struct turn {
