@@ -111,8 +111,10 @@ BEGIN
   SELECT * INTO unit FROM organization o WHERE o.id = (SELECT organization_id(body ->> 'organization'));
   PERFORM refuse(
     CASE WHEN unit.id IS NULL THEN fault(prefix || '/organization', 'unknown_reference', 'no such organization') END,
-    CASE WHEN given_role = 'connector' AND holder_client IS NULL THEN fault(prefix || '/role', 'invalid_role', 'connector is the role of clients: an account takes another')
-      WHEN given_role <> 'connector' AND holder_client IS NOT NULL THEN fault(prefix || '/role', 'invalid_role', 'a client takes the role connector alone') END,
+    CASE WHEN given_role = 'connector' AND holder_client IS NULL
+        THEN fault(prefix || '/role', 'invalid_role', 'connector is the role of clients: an account takes another')
+      WHEN given_role <> 'connector' AND holder_client IS NOT NULL
+        THEN fault(prefix || '/role', 'invalid_role', 'a client takes the role connector alone') END,
     CASE WHEN (body ->> 'valid_to')::date < starts THEN fault(prefix || '/valid_to', 'ends_before_start', 'it would end before it starts') END);
   IF NOT unit.scope_key <@ write_scope() THEN
     PERFORM fail(403, 'forbidden', NULL, format('Grants in %s are given by its administrators or by those of a unit above it.', unit.code));
@@ -331,7 +333,9 @@ BEGIN
   RETURN QUERY SELECT 201, '1', '/v1/clients/' || new_id, answer::text;
 END $$;
 
-CREATE FUNCTION client_to_change(ref uuid) RETURNS TABLE (id uuid, scope_key text, status text, version bigint) LANGUAGE plpgsql STABLE AS $$
+-- The client a path names and the caller may change: 404, 403.
+CREATE FUNCTION client_to_change(ref uuid) RETURNS TABLE (id uuid, scope_key text, status text, version bigint)
+  LANGUAGE plpgsql STABLE AS $$
 BEGIN
   SELECT c.id, c.scope_key, c.status, c.version INTO client_to_change.id, client_to_change.scope_key, client_to_change.status,
     client_to_change.version FROM client c WHERE c.id = ref;
@@ -508,7 +512,8 @@ END $$;
 
 -- The name is looked up when nothing else is wrong, so that asking for names costs giving them one's role.
 CREATE FUNCTION delegation_create(new_id uuid, body jsonb, request_id text)
-  RETURNS TABLE (status int, version text, location text, body_out text) LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+  RETURNS TABLE (status int, version text, location text, body_out text)
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   own access_grant;
   unit organization;
@@ -524,7 +529,8 @@ BEGIN
     PERFORM fail(403, 'forbidden', NULL, 'What is delegated is not delegated further: only the holder of the role does so.');
   END IF;
   SELECT * INTO unit FROM organization o WHERE o.scope_key <@ area() AND CASE WHEN is_uuid(body ->> 'organization')
-    THEN o.id = lower(body ->> 'organization')::uuid ELSE o.code = coalesce(body ->> 'organization', (SELECT s.code FROM organization s WHERE s.id = own.organization_id)) END
+    THEN o.id = lower(body ->> 'organization')::uuid
+    ELSE o.code = coalesce(body ->> 'organization', (SELECT s.code FROM organization s WHERE s.id = own.organization_id)) END
   ORDER BY o.root_id = me_root() DESC LIMIT 1;
   PERFORM refuse(
     CASE WHEN unit.id IS NULL THEN fault('#/organization', 'unknown_reference', 'no such organization') END,

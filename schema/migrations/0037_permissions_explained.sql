@@ -127,7 +127,8 @@ BEGIN
 END $$;
 
 -- The units above a key that the caller sees.
-CREATE FUNCTION units_above(p_key text) RETURNS TABLE (id uuid, n int) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+CREATE FUNCTION units_above(p_key text) RETURNS TABLE (id uuid, n int)
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
   SELECT o.id, length(o.scope_key) / 6 FROM organization o WHERE o.scope_key = ANY (ancestor_keys(p_key)) AND p_key <@ (SELECT area()) $$;
 -- Who could: the roles that give the permission, in the unit itself and, where rights reach downwards, in the units above it; and the
 -- units mandated to. Only units that the caller sees or sits below are named.
@@ -154,7 +155,6 @@ CREATE FUNCTION permission_lack(p_permission text, p_key text, p_programme uuid,
 DECLARE
   wanted text := (SELECT p.grows FROM permission p WHERE p.code = p_permission);
   m record;
-  giver text;
 BEGIN
   SELECT *, wanted = ANY (x.functions) AS entrusted INTO m FROM seat_mandates_over(p_key) x
   WHERE wanted IN ('enter', 'define', 'review', 'remind', 'audit')
@@ -163,7 +163,6 @@ BEGIN
     reason := CASE WHEN p_key ^@ me_seat_key() THEN 'not_own_unit' ELSE 'outside' END;
     RETURN;
   END IF;
-  giver := coalesce(organization_ref(m.giver) ->> 'code', '');
   IF NOT m.entrusted THEN
     reason := 'mandate_function';
     detail := format('The mandate of your unit over %s does not hold the function %s.', organization_ref(m.over_id) ->> 'code', wanted);
@@ -239,12 +238,14 @@ BEGIN
   END IF;
   IF reason IS NULL THEN
     allowed := true; reason := 'granted'; because := permission_because(p_permission, r.key, r.programme);
-  ELSIF reason NOT IN ('source_is_client', 'source_is_hand', 'not_assigned', 'wrong_period_kind', 'period_not_begun', 'token_scope', 'client_scope') THEN
+  ELSIF reason NOT IN ('source_is_client', 'source_is_hand', 'not_assigned', 'wrong_period_kind', 'period_not_begun',
+      'token_scope', 'client_scope') THEN
     who := permission_who(p_permission, r.unit, r.key, r.programme);
   END IF;
 END $$;
 -- The permissions of a role, cut down to those of a client where one is named.
-CREATE FUNCTION role_gives(p_role text, p_client uuid) RETURNS text[] LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+CREATE FUNCTION role_gives(p_role text, p_client uuid) RETURNS text[]
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
   SELECT role_scopes(p_role, (SELECT c.scopes FROM client c WHERE c.id = p_client AND c.id = me_client())) $$;
 
 -- ---- who am I ----------------------------------------------------------------------------------------------
@@ -290,6 +291,7 @@ BEGIN
     'scope', areas)::text);
 END $$;
 
-GRANT EXECUTE ON FUNCTION roles_with(text), units_above(text), enter_refused(text, text, text[]), permission_resource(text), permission_try(text, text, text, text),
+GRANT EXECUTE ON FUNCTION roles_with(text), units_above(text), enter_refused(text, text, text[]), permission_resource(text),
+  permission_try(text, text, text, text),
   seat_mandates_over(text), permission_because(text, text, uuid), permission_who(text, uuid, text, uuid), permission_lack(text, text, uuid),
   permission_explain(text, text, text, boolean), role_gives(text, uuid), me_json(text[]) TO tiendo_service;

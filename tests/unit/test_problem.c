@@ -35,6 +35,36 @@ START_TEST(table_is_whole)
 }
 END_TEST
 
+START_TEST(sentences_are_told_in_the_language)
+{
+    static const struct {
+        const char *english, *vietnamese;
+    } rows[] = {
+        { "no such organization", "không có đơn vị này" },
+        { "You do not enter AA-1 for DN-2.", "Bạn không nhập AA-1 cho DN-2." },
+        { "X ended on 2025-06-30: it is read, and what it still owed is entered by its successors.",
+            "X đã kết thúc ngày 2025-06-30: chỉ còn đọc được, phần còn nợ do đơn vị kế thừa nhập." },
+        /* a part that is a sentence itself */
+        { "the parent exists from 2025-01-01 to today and on",
+            "đơn vị cấp trên tồn tại từ 2025-01-01 đến nay và về sau" },
+        /* the one with most words of its own, though another fits too */
+        { "Q is kept by the managers of its programme or by a mandate to define.",
+            "Q do quản lý (manager) của chương trình cập nhật, hoặc theo ủy nhiệm có chức năng define." },
+        { "A and B both hold statistics:26041", "A và B cùng mang mã statistics:26041" },
+        /* not there: as they are */
+        { "no such organization at all", "no such organization at all" },
+        { "You do not enter AA-1 for DN-2", "You do not enter AA-1 for DN-2" },
+        { "", "" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        ck_assert_str_eq(sentence_in(arena, LANGUAGE_VI, rows[i].english), rows[i].vietnamese);
+        ck_assert_str_eq(sentence_in(arena, LANGUAGE_EN, rows[i].english), rows[i].english);
+    }
+    ck_assert_ptr_null(sentence_in(arena, LANGUAGE_VI, NULL));
+}
+END_TEST
+
 START_TEST(renders_in_both_languages)
 {
     _cleanup_(buf_free) struct buf b;
@@ -145,5 +175,6 @@ START_TEST(chooses_a_language)
 }
 END_TEST
 
-RUN_TESTS_WITH("problem", set_up, tear_down, table_is_whole, renders_in_both_languages, stops_at_the_buffer_s_end,
-    keeps_a_hundred_and_counts_the_rest, survives_an_arena_without_room, names_parameter_faults, chooses_a_language)
+RUN_TESTS_WITH("problem", set_up, tear_down, table_is_whole, sentences_are_told_in_the_language,
+    renders_in_both_languages, stops_at_the_buffer_s_end, keeps_a_hundred_and_counts_the_rest,
+    survives_an_arena_without_room, names_parameter_faults, chooses_a_language)
