@@ -8,7 +8,7 @@ CREATE TABLE organization_lineage (
   on_day date NOT NULL,
   reorganization_id uuid NOT NULL,
   made_up boolean NOT NULL DEFAULT false,
-  PRIMARY KEY (predecessor_id, successor_id),
+  PRIMARY KEY (predecessor_id, successor_id, on_day),
   CHECK (predecessor_id <> successor_id)
 );
 CREATE INDEX organization_lineage_successor ON organization_lineage (successor_id);

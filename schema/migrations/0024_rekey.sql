@@ -170,11 +170,12 @@ END $$;
 -- Where a unit belongs: below its one successor when it has ended, else below its parent. NULL: a root.
 CREATE FUNCTION place_of(unit uuid) RETURNS uuid LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
-  parent uuid; ended boolean; successors uuid[];
+  parent uuid; ends date; successors uuid[];
 BEGIN
-  SELECT o.parent_id, coalesce(o.valid_to < today(), false) INTO parent, ended FROM organization o WHERE o.id = unit;
-  IF ended THEN
-    successors := ARRAY(SELECT l.successor_id FROM organization_lineage l WHERE l.predecessor_id = unit LIMIT 2);
+  SELECT o.parent_id, o.valid_to INTO parent, ends FROM organization o WHERE o.id = unit;
+  IF ends < today() THEN
+    -- (one that was split off from it earlier does not succeed it)
+    successors := ARRAY(SELECT l.successor_id FROM organization_lineage l WHERE l.predecessor_id = unit AND l.on_day > ends LIMIT 2);
     IF cardinality(successors) = 1 THEN RETURN successors[1]; END IF;
   END IF;
   RETURN parent;
@@ -209,9 +210,10 @@ CREATE FUNCTION heritage_refresh(roots uuid[]) RETURNS void LANGUAGE plpgsql SET
 BEGIN
   WITH RECURSIVE descends(ended, heir) AS (
     SELECT l.predecessor_id, l.successor_id FROM organization_lineage l JOIN organization e ON e.id = l.predecessor_id
-    WHERE e.valid_to < today() AND e.root_id = ANY (roots)
+    WHERE e.valid_to < today() AND l.on_day > e.valid_to AND e.root_id = ANY (roots)
     UNION
     SELECT d.ended, l.successor_id FROM descends d JOIN organization_lineage l ON l.predecessor_id = d.heir
+      JOIN organization h ON h.id = d.heir AND l.on_day > h.valid_to
   ), owed AS (
     SELECT d.heir AS id, array_agg(e.scope_key ORDER BY e.scope_key) AS keys
     FROM descends d JOIN organization e ON e.id = d.ended GROUP BY d.heir

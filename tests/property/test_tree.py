@@ -7,7 +7,6 @@ import psycopg2
 import pytest
 from harness import samples
 
-STEPS_A_LIFE = 1000
 KINDS = ("directly_subordinate_party_committee", "grassroots_party_organization", "party_cell", "department")
 FIRST, LAST = date(2025, 2, 1), date(2027, 12, 31)
 
@@ -15,8 +14,8 @@ FIRST, LAST = date(2025, 2, 1), date(2027, 12, 31)
 class Tree:
     """Random decisions by the installation's operator, refused or taken; what is alive is asked of the spans."""
 
-    def __init__(self, cluster, seed):
-        self.random = random.Random(seed)
+    def __init__(self, cluster, seed, codes, prefix="R"):
+        self.random, self.codes, self.prefix = random.Random(seed), codes, prefix
         self.connection = cluster.connect()
         self.connection.autocommit = False
         self.taken = self.steps = 0
@@ -34,7 +33,7 @@ class Tree:
         pick = lambda n=1: self.random.sample(alive, min(n, len(alive)))  # noqa: E731
         kind = self.random.choices(("establish", "rename", "change_kind", "move", "merge", "split", "dissolve"), (12, 6, 6, 30, 6, 3, 5))[0]
         if kind == "establish":
-            return {"kind": kind, "code": samples.fresh("R"), "name": "Đơn vị mới", "unit_kind": self.random.choice(KINDS), "parent": pick()[0]}
+            return {"kind": kind, "code": samples.fresh(self.prefix), "name": "Đơn vị mới", "unit_kind": self.random.choice(KINDS), "parent": pick()[0]}
         if kind == "rename":
             return {"kind": kind, "organization": pick()[0], "name": f"Tên {self.random.randrange(1000)}"}
         if kind == "change_kind":
@@ -52,8 +51,10 @@ class Tree:
     def decide(self):
         day = self.day()
         alive = [c for c, in self.rows("""SELECT o.code FROM organization_span s JOIN organization o ON o.id = s.organization_id
-            WHERE s.validity @> %s AND o.code LIKE ANY (ARRAY['AA%%', 'R%%']) ORDER BY o.code""", [day])]
-        steps = [self.step(alive) for _ in range(self.random.randrange(1, 5))]
+            WHERE s.validity @> %s AND o.code LIKE ANY (%s) ORDER BY o.code""", [day, self.codes])]
+        self.take(day, [self.step(alive) for _ in range(self.random.randrange(1, 5))])
+
+    def take(self, day, steps):
         self.steps += len(steps)
         try:
             self.rows("SELECT reorganize(uuid_v7(), %s, false)", [json.dumps({"decision": "QĐ", "effective_on": day.isoformat(), "steps": steps})])
@@ -140,26 +141,41 @@ def check(tree):
     tree.connection.rollback()
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_a_thousand_random_steps_leave_a_right_tree(world, cluster, moved, seed):
-    world.as_built()
-    connector = world.connector()
-    for n, cell in enumerate(("AA-W1-C1", "AA-W1-C2", "AA-W2-C1", "AA-W2-C2")):
-        for period in ("2025-Q1", "2025-Q3", "2026-Q2"):
-            if (cell, period) != ("AA-W1-C1", "2026-Q1"):
-                world.must(connector.enter("AA-RATIO", cell, period, {"numerator": n + 1, "denominator": 10 + n}))
-    for period in ("2025-Q1", "2026-Q2"):
-        world.must(connector.enter("AA-SUM", "AA-W1", period, {"number": 7}))
-    tree = Tree(cluster, seed)
-    check(tree)
-    next_check = STEPS_A_LIFE // 3
-    while tree.steps < STEPS_A_LIFE:
+def live(tree, moved, steps):
+    """So many steps, with the clock moved on and everything checked three times on the way."""
+    next_check, ahead = steps // 3, 0
+    while tree.steps < steps:
         tree.decide()
         if tree.steps >= next_check:
-            next_check += STEPS_A_LIFE // 3
-            moved.move(86400 * tree.random.randrange(300))
+            next_check += steps // 3
+            ahead += 86400 * tree.random.randrange(150)
+            moved.move(ahead)
             tree.rows("SELECT tree_turn()")
             tree.connection.commit()
             check(tree)
-    assert tree.taken > 50
+    assert tree.taken > steps // 20
     tree.connection.close()
+
+
+def test_figures_and_assignments_follow_a_thousand_random_steps(world, cluster, moved):
+    connector = world.connector()
+    for n, cell in enumerate(("AA-W1-C1", "AA-W1-C2", "AA-W2-C1", "AA-W2-C2")):
+        for period in ("2025-Q1", "2025-Q3", "2026-Q2"):
+            world.must(connector.enter("AA-RATIO", cell, period, {"numerator": n + 1, "denominator": 10 + n}))
+    for period in ("2025-Q1", "2026-Q2"):
+        world.must(connector.enter("AA-SUM", "AA-W1", period, {"number": 7}))
+    tree = Tree(cluster, 1, ["AA%", "R%"])
+    check(tree)
+    live(tree, moved, 1000)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_thousand_random_steps_leave_a_right_tree(world, service, cluster, moved, seed):
+    """Ten times a thousand, each from a new root of thirty units."""
+    root, prefix = f"T{seed}-TU", f"T{seed}R"
+    service.bootstrap(root, "Tỉnh ủy thử", "provincial_party_committee", f"t{seed}.quantri", "mot-mat-khau-du-dai-va-la")
+    tree = Tree(cluster, seed, [root, f"{prefix}-%"], prefix)
+    tree.take(FIRST, [{"kind": "establish", "code": f"{prefix}-S{n}", "name": f"Đơn vị {n}", "unit_kind": KINDS[n % 4],
+                       "parent": root if n < 5 else f"{prefix}-S{n // 3}"} for n in range(30)])
+    assert tree.taken == 1
+    live(tree, moved, 1000)
