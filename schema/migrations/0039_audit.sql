@@ -287,15 +287,14 @@ DECLARE
   found uuid[];
 BEGIN
   IF is_uuid(ref) THEN RETURN ARRAY[ref::uuid]; END IF;
-  IF is_uuid(name) THEN RETURN ARRAY[name::uuid]; END IF;
   CASE kind
     WHEN 'value' THEN
       IF cardinality(part) IN (3, 4) THEN found := value_ids(part[1], part[2], part[3], part[4]); END IF;
     WHEN 'organization' THEN found := ARRAY[organization_id(name)];
-    WHEN 'programme' THEN found := ARRAY(SELECT p.id FROM programme p WHERE p.code = name);
+    WHEN 'programme' THEN found := ARRAY(SELECT p.id FROM programme p WHERE p.code = name OR p.id::text = lower(name));
     WHEN 'indicator' THEN found := ARRAY[indicator_id(name)];
-    WHEN 'account' THEN found := ARRAY(SELECT a.id FROM account a WHERE a.username = lower(name));
-    ELSE found := NULL;
+    WHEN 'account' THEN found := ARRAY(SELECT a.id FROM account a WHERE lower(name) IN (a.username, a.id::text));
+    ELSE found := CASE WHEN is_uuid(name) THEN ARRAY[name::uuid] END;
   END CASE;
   found := array_remove(found, NULL);
   IF coalesce(cardinality(found), 0) = 0 THEN

@@ -15,12 +15,13 @@ from harness import samples
 from harness.client import target as address
 from harness.world import Caller
 
-READ = {f"{thing}:read" for thing in ("me", "organizations", "programmes", "indicators", "periods", "values", "progress", "mandates")}
+READ = {f"{thing}:read" for thing in ("me", "organizations", "programmes", "indicators", "periods", "values", "progress", "mandates", "changes")}
 DEFINE = {"organizations:write", "reorganizations:write", "programmes:write", "indicators:write"}
 STAFF = {f"{thing}:{right}" for thing in ("accounts", "clients", "grants") for right in ("read", "write")} | {"mandates:write"}
 DELEGATE = {"delegations:read", "delegations:write"}
 ROLE = {"viewer": READ, "inspector": READ, "reporter": READ | {"values:write"}, "approver": READ | {"values:write"},
         "manager": READ | {"values:write"} | DEFINE, "connector": READ | {"values:write"} | DEFINE, "administrator": READ | STAFF}
+ROLE = {role: may | ({"audit:read"} if role in ("approver", "manager", "administrator", "inspector") else set()) for role, may in ROLE.items()}
 ROLE = {role: may | (DELEGATE | {"me:write"} if role != "connector" else set()) for role, may in ROLE.items()}
 
 # name: (seat, target, seen, definitions of it seen, functions of a mandate over it or None)
@@ -128,6 +129,9 @@ CASES = {
                   lambda n, own: (f"/v1/values/{own.indicator}/{n.unit}/{PERIOD}", {"number": 1}, tagged(), "path, if unseen")],
     "value_list": [path_of("filter", "/v1/values?organization={unit}"), path_of("filter", "/v1/values?under={unit}"),
                    path_of("defining", "/v1/values?indicator={indicator}"), path_of("defining", "/v1/values?programme={programme}")],
+    "value_history": [path_of("audited", "/v1/values/{indicator}/{unit}/" + PERIOD + "/history")],
+    "audit_event_list": [path_of("filter", "/v1/audit-events?organization={unit}&embed=before,after"), path_of("filter", "/v1/audit-events?under={unit}"),
+                         path_of("filter", "/v1/audit-events?resource=organization:{unit}")],
     "value_sheet": [path_of("filter", "/v1/values/sheet?organization={unit}&period=" + PERIOD)],
     "value_import": [path_of("rows", "/v1/values/imports", headers=lambda *_: [("Idempotency-Key", samples.fresh("key"))],
                              body=lambda n, own: [{"indicator": n.indicator, "organization": n.unit, "period": PERIOD, "number": next(days)}])],
@@ -173,8 +177,9 @@ CASES = {
     "client_create": [path_of("body", "/v1/clients", body=body("client_create"))],
 }
 # Nothing in them names a target; what they give is searched all the same.
-PLAIN = {"me_get": "/v1/me", "my_session_list": "/v1/me/sessions", "delegation_list": "/v1/delegations", "organization_kind_list": "/v1/organization-kinds", "period_list": "/v1/periods", "programme_list": "/v1/programmes"}
-COLLECTIONS = ("organizations", "programmes", "indicators", "values", "periods", "mandates", "accounts", "grants", "clients")
+PLAIN = {"me_get": "/v1/me", "my_session_list": "/v1/me/sessions", "delegation_list": "/v1/delegations", "organization_kind_list": "/v1/organization-kinds", "period_list": "/v1/periods", "programme_list": "/v1/programmes",
+         "change_list": "/v1/changes?limit=1000"}
+COLLECTIONS = ("organizations", "programmes", "indicators", "values", "periods", "mandates", "accounts", "grants", "clients", "audit-events")
 
 
 # The directory names every unit of one's root by its code, name and kind, and is tested for what else it might tell.
@@ -199,6 +204,8 @@ def expected(op, role, name, relation, kind):
         return {403}
     if kind in ("nobody's", "not proved"):
         return {404} if kind == "nobody's" else {422, 429}
+    if kind == "audited":  # in one's own line; the mandates here have other functions
+        return set(op.success) if relation.unit == relation.seat or (role != "approver" and relation.unit.startswith(relation.seat)) else {404}
     if kind == "delegation":  # seen by its two sides, and by administrators of the unit or above it
         return set(op.success) if role == "administrator" and relation.unit.startswith(relation.seat) else {404}
     hidden = {"path": {404}, "above": {404}, "behalf": {404}, "path, if unseen": {404}, "definition": {404}}.get(kind, {422})
