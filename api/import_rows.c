@@ -397,7 +397,8 @@ static int add_csv_row(struct reader *rd, const struct csv_row *record, const st
         int at = column_of(rd, str_from(schema->properties[i].name));
 
         if (schema->properties[i].required && at >= 0 && row.values[at].p == NULL)
-            fault_add(&rd->faults, AT_POINTER, arena_printf(rd->arena, "#/%s", rd->options->kind->columns[at]), FAULT_REQUIRED, NULL);
+            fault_add(&rd->faults, AT_POINTER, arena_printf(rd->arena, "#/%s", rd->options->kind->columns[at]),
+                FAULT_REQUIRED, NULL);
     }
     return finish_row(rd, &row);
 }

@@ -17,7 +17,7 @@ ASSERTIONS = {
 # What answers alone may use: they are checked by tests, not by the service.
 ANSWERS_ONLY = {"allOf", "anyOf", "maxProperties"}
 TYPES = ["null", "boolean", "integer", "number", "string", "array", "object"]
-FORMATS = {"date": "DATE", "date-time": "DATE_TIME", "uuid": "UUID", "uri": "URI", "email": "EMAIL"}
+FORMATS = {"date": "DATE", "date-time": "DATE_TIME", "uuid": "UUID", "uri": "URI", "email": "EMAIL", "line": "LINE"}
 FORMATS_IGNORED = {"password", "int32", "int64", "double", "decimal", "binary"}
 # Keywords and the type they say something about: elsewhere they would be silently idle.
 APPLIES = {
@@ -103,6 +103,9 @@ class Schemas:
             self.fault(where, f"{at}: null among the values, but not among the types")
         if "pattern" in schema:
             self.pattern(schema["pattern"], where, at)
+        words = schema.get("x-words")
+        if words is not None and (not isinstance(words, dict) or set(words) != {"en", "vi"} or "pattern" not in schema):
+            self.fault(where, f"{at}: x-words says in en and vi what a pattern asks for")
         if schema.get("uniqueItems") and request and "maxItems" not in schema:
             self.fault(where, f"{at}: uniqueItems needs maxItems")
 
@@ -154,6 +157,8 @@ class Schemas:
             fields.append(".unique_items = true")
         if "pattern" in s:
             fields.append(f".pattern = &{self.pattern(s['pattern'], where, name)}")
+        if "x-words" in s:
+            fields.append(f".words = {{ {c_string(s['x-words']['en'])}, {c_string(s['x-words']['vi'])} }}")
         strings = sorted(v for v in values if isinstance(v, str))
         if strings:
             before.append(f"static const char *const {name}_values[] = {{ "

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "schema.h"
+#include "internal.h"
 
 #include <string.h>
 
@@ -139,6 +139,8 @@ static bool is_email(const char *p, size_t n)
 
 bool format_holds(enum schema_format format, const char *s, size_t n)
 {
+    uint32_t character;
+
     switch (format) {
     case FORMAT_NONE: return true;
     case FORMAT_DATE: return is_date(s, n);
@@ -146,6 +148,7 @@ bool format_holds(enum schema_format format, const char *s, size_t n)
     case FORMAT_UUID: return uuid_valid(s, n);
     case FORMAT_URI: return is_uri(s, n);
     case FORMAT_EMAIL: return is_email(s, n);
+    case FORMAT_LINE: return line_holds(s, n, &character);
     }
     return false;
 }

@@ -18,6 +18,9 @@ void spot_fault(struct faults *f, const struct spot *at, enum fault_code code, c
 /* Length, values, pattern and format of a text. */
 void check_text(const struct schema *s, const char *p, size_t n, const struct spot *at, struct faults *f);
 
+/* Whether a valid UTF-8 text is one line of characters that show; else the first that is not. */
+bool line_holds(const char *s, size_t n, uint32_t *ret_character);
+
 /* The bounds of a number. */
 void check_bounds(const struct schema *s, double v, const struct spot *at, struct faults *f);
 

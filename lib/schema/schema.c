@@ -15,6 +15,7 @@ static const char *const format_names[] = {
     [FORMAT_UUID] = "UUID",
     [FORMAT_URI] = "URI",
     [FORMAT_EMAIL] = "email",
+    [FORMAT_LINE] = "line",
 };
 
 static void check_value(
@@ -80,6 +81,28 @@ static void check_enum(const struct schema *s, const char *p, size_t n, const st
     spot_fault(f, at, FAULT_ENUM, buf_cstr(&list));
 }
 
+static void pattern_fault(const struct schema *s, const struct spot *at, struct faults *f)
+{
+    const char *words = s->words[f->language];
+
+    if (words == NULL)
+        spot_fault(f, at, FAULT_PATTERN, s->pattern->text);
+    else
+        fault_add_text(f, at->place ? AT_POINTER : at->where, at->place ? json_pointer(f->arena, at->place) : at->name,
+            fault_name(FAULT_PATTERN), words);
+}
+
+static void check_line(const char *p, size_t n, const struct spot *at, struct faults *f)
+{
+    uint32_t character;
+    char text[16];
+
+    if (line_holds(p, n, &character))
+        return;
+    (void)snprintf(text, sizeof(text), "U+%04X", (unsigned)character);
+    spot_fault(f, at, FAULT_INVISIBLE, text);
+}
+
 void check_text(const struct schema *s, const char *p, size_t n, const struct spot *at, struct faults *f)
 {
     size_t length;
@@ -94,8 +117,10 @@ void check_text(const struct schema *s, const char *p, size_t n, const struct sp
     if (s->values)
         check_enum(s, p, n, at, f);
     if (s->pattern && !pattern_matches(s->pattern, p, n))
-        spot_fault(f, at, FAULT_PATTERN, s->pattern->text);
-    if (!format_holds(s->format, p, n))
+        pattern_fault(s, at, f);
+    if (s->format == FORMAT_LINE)
+        check_line(p, n, at, f);
+    else if (!format_holds(s->format, p, n))
         spot_fault(f, at, FAULT_FORMAT, format_names[s->format]);
 }
 

@@ -28,6 +28,7 @@ enum schema_format {
     FORMAT_UUID,
     FORMAT_URI,
     FORMAT_EMAIL,
+    FORMAT_LINE, /* one line, and nothing in it that cannot be seen */
 };
 
 enum schema_bound {
@@ -65,6 +66,7 @@ struct schema {
     uint32_t min_properties;
     bool unique_items;
     const struct pattern *pattern;
+    const char *words[2]; /* what the pattern asks for, by language; NULL: the pattern itself is told */
     const char *const *values; /* the enum (strings), sorted; NULL: none */
     size_t n_values;
     const struct property *properties; /* sorted by name */
