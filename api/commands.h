@@ -6,6 +6,7 @@
 
 int command_migrate(const struct config *config, int argc, char **argv);
 int command_bootstrap(const struct config *config, int argc, char **argv);
+int command_account(const struct config *config, int argc, char **argv);
 int command_reorganize(const struct config *config, int argc, char **argv);
 int command_keys(const struct config *config, int argc, char **argv);
 int command_serve(const struct config *config, int argc, char **argv);

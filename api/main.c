@@ -27,6 +27,7 @@ struct command {
 static const struct command commands[] = {
     { "migrate", command_migrate, "bring the database's schema up to date, with the migrating role" },
     { "bootstrap", command_bootstrap, "make a root organization and its first administrator" },
+    { "account", command_account, "account reset: a new activation code for somebody above whom there is nobody" },
     { "reorganize", command_reorganize, "record a decision that changes the tree, in any root" },
     { "serve", command_serve, "answer requests until SIGTERM" },
     { "check", command_check, "read the configuration and look at the database, then say what is wrong" },

@@ -281,6 +281,26 @@ BEGIN
     (answer || jsonb_build_object('activation_expires_at', tstz(until)))::text;
 END $$;
 
+-- The operator's reset, for an administrator above whom there is nobody; a suspension ends with it. NULL when there is no such account, or
+-- it is closed. For the owner alone.
+CREATE FUNCTION operator_reset(p_username text, p_proof bytea, hours int) RETURNS timestamptz
+  LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
+DECLARE
+  was account;
+  a account;
+  until timestamptz := clock_now() + make_interval(hours => hours);
+BEGIN
+  SELECT * INTO was FROM account x WHERE x.username = p_username AND x.status <> 'closed' FOR NO KEY UPDATE;
+  IF NOT FOUND THEN RETURN NULL; END IF;
+  UPDATE account x SET password_hash = NULL, password_changed_at = clock_now(), status = 'active', version = x.version + 1,
+    updated_at = clock_now() WHERE x.id = was.id RETURNING * INTO a;
+  PERFORM sessions_end(a.id, 'password reset');
+  INSERT INTO account_activation AS c (account_id, proof, expires_at) VALUES (a.id, p_proof, until)
+  ON CONFLICT (account_id) DO UPDATE SET proof = excluded.proof, created_at = clock_now(), expires_at = excluded.expires_at;
+  PERFORM journal('reset', 'account', a.id, a.version, a.scope_key, account_image(was), account_image(a));
+  RETURN until;
+END $$;
+
 -- ---- one's own password ------------------------------------------------------------------------------------
 -- What changing one's password needs to know, and how long to wait after too many wrong ones in this session.
 CREATE FUNCTION my_password(most int, window_s int,

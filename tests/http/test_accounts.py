@@ -477,3 +477,36 @@ def test_choosing_by_unit_and_role(world, admin):
 def test_paths_with_odd_names(admin):
     for name in ("a", "AA W1", "..", "x" * 65):
         assert admin.get(target("/v1/accounts/" + quote(name, safe=""))).status in (400, 404)
+
+
+# ---- the operator -----------------------------------------------------------------------------------------------
+def test_the_operator_lets_the_last_administrator_back_in(world, service, cluster):
+    """Nobody stands above a root's only administrator."""
+    name = samples.fresh("bb.cuoi").lower()
+    world.account(world.at("BB-TU", "administrator"), name, ("BB-TU", "administrator"))
+    before = Caller(world, world.login(name).json()["access_token"])
+    done = service.command("account", "reset", name.upper())
+    code = done.stdout.strip().rsplit(" ", 1)[1]
+    assert before.get("/v1/me").status == 401 and world.login(name).status == 401
+    assert activate(world, name, code).status == 204 and world.login(name, password=GOOD).status == 201
+    assert cluster.query("""SELECT j.action, j.account_id FROM journal j JOIN account a ON a.id = j.resource_id WHERE a.username = %s AND action = 'reset'""",
+                         [name]) == [("reset", None)]
+    assert service.command("account", "reset", "bb.khong-co", check=False).returncode == 1
+    assert service.command("account", "reset", check=False).returncode == 2
+    assert "activation code" in service.command("account", "--help").stdout
+
+
+def test_an_unknown_name_and_a_wrong_code_cost_the_same(world, admin):
+    """Both miss one index before anything is hashed."""
+    import statistics
+    import time
+    name, _ = create(admin)
+
+    def median(who):
+        taken = []
+        for n in range(9):
+            began = time.monotonic()
+            assert activate(world, who, f"AAAA-BBBB-CCCC-{n:04}").status == 401
+            taken.append(time.monotonic() - began)
+        return statistics.median(taken)
+    assert 0.3 < median(name) / median("aa.khong-ai-ca") < 3.4
