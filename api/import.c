@@ -290,6 +290,8 @@ int import_run(struct exchange *x, const struct import_kind *kind)
                 trouble_errno(x, r);
         }
     }
+    if (x->reply.body.n > 0 && x->language != LANGUAGE_EN)
+        x->reply.body = sentences_in_json(x->arena, x->language, x->reply.body);
     db_result_free(im.error);
     db_result_free(im.answer);
     return r < 0 && x->reply.status == 0 ? r : 0;

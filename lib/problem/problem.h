@@ -78,6 +78,8 @@ void fault_add_text(struct faults *f, enum fault_where where, const char *name, 
 
 /* A sentence of sentences.def, which SQL or a handler words in English, in the language; one that is not there stays as it is. */
 const char *sentence_in(struct arena *a, enum language language, const char *english);
+/* A finished JSON text with the sentences of its "detail" members in the language. */
+struct str sentences_in_json(struct arena *a, enum language language, struct str json);
 
 /* The text code of a row of the fault table: "too_long". */
 const char *fault_name(enum fault_code code);

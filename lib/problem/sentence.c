@@ -102,3 +102,38 @@ const char *sentence_in(struct arena *a, enum language language, const char *eng
     said = best != NULL ? fill(a, best, &best_holes, language) : NULL;
     return said != NULL ? said : english;
 }
+
+/* The end of the JSON string that begins at p, behind its quote; NULL where it holds an escape, and is no sentence of ours. */
+static const char *plain_end(const char *p, const char *end)
+{
+    while (p < end && *p != '"' && *p != '\\')
+        p++;
+    return p < end && *p == '"' ? p : NULL;
+}
+
+struct str sentences_in_json(struct arena *a, enum language language, struct str json)
+{
+    static const char member[] = "\"detail\"";
+    _cleanup_(buf_free) struct buf b = { 0 };
+    const char *p = json.p, *end = json.p + json.n, *found;
+
+    if (language == LANGUAGE_EN || json.n == 0)
+        return json;
+    buf_init(&b, SIZE_MAX / 2);
+    while ((found = memmem(p, (size_t)(end - p), member, sizeof(member) - 1)) != NULL) {
+        const char *at = found + sizeof(member) - 1, *close;
+
+        while (at < end && (*at == ' ' || *at == ':'))
+            at++;
+        close = at < end && *at == '"' ? plain_end(at + 1, end) : NULL;
+        buf_add(&b, p, (size_t)(at - p));
+        p = at;
+        if (close == NULL)
+            continue;
+        buf_json_cstr(&b, sentence_in(a, language, arena_strndup(a, at + 1, (size_t)(close - at - 1))));
+        p = close + 1;
+    }
+    buf_add(&b, p, (size_t)(end - p));
+    found = b.failed ? NULL : arena_strndup(a, b.p, b.n);
+    return found != NULL ? (struct str){ found, b.n } : json;
+}

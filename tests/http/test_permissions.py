@@ -68,6 +68,15 @@ def test_what_the_database_says_is_vietnamese_too(world, request_, vi):
     assert vi in said, answer
 
 
+def test_the_faults_of_an_imports_rows_are_vietnamese_too(world):
+    rows = [{"indicator": "AA-SUM", "organization": "NO-SUCH", "period": "2026-Q1", "number": 1}]
+    for mode, status in (("atomic", 422), ("partial", 200)):
+        key = samples.fresh("key")
+        for language, said in (("vi", "không có đối tượng này, hoặc ngoài phạm vi được xem"), ("en", "no such resource, or not visible")):
+            answer = world.at("AA-W1", "manager").post("/v1/values/imports", rows, [("Idempotency-Key", key), ("Accept-Language", language)], mode=mode)
+            assert answer.status == status and said in {e["detail"] for e in answer.json()["errors"]}, answer
+
+
 # ---- the question --------------------------------------------------------------------------------------------
 def test_actions_are_permissions_operations_and_requests(world):
     reporter = world.at("AA-W1", "reporter")

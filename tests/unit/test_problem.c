@@ -62,6 +62,12 @@ START_TEST(sentences_are_told_in_the_language)
         ck_assert_str_eq(sentence_in(arena, LANGUAGE_EN, rows[i].english), rows[i].english);
     }
     ck_assert_ptr_null(sentence_in(arena, LANGUAGE_VI, NULL));
+    ck_assert_str_eq(sentences_in_json(arena, LANGUAGE_VI,
+                         STR("{\"note\": \"\\\"detail\\\": x\", \"e\": [{\"detail\" : \"too long\"}, "
+                             "{\"detail\":null},{\"detail\":\"a\\\"b\"}]}"))
+                         .p,
+        "{\"note\": \"\\\"detail\\\": x\", \"e\": [{\"detail\" : \"quá dài\"}, "
+        "{\"detail\":null},{\"detail\":\"a\\\"b\"}]}");
 }
 END_TEST
 
