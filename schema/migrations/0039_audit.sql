@@ -290,9 +290,9 @@ BEGIN
   CASE kind
     WHEN 'value' THEN
       IF cardinality(part) IN (3, 4) THEN found := value_ids(part[1], part[2], part[3], part[4]); END IF;
-    WHEN 'organization' THEN found := ARRAY[organization_id(name)];
+    WHEN 'organization' THEN found := ARRAY(SELECT o.id FROM organization o WHERE o.id = organization_id(name));
     WHEN 'programme' THEN found := ARRAY(SELECT p.id FROM programme p WHERE p.code = name OR p.id::text = lower(name));
-    WHEN 'indicator' THEN found := ARRAY[indicator_id(name)];
+    WHEN 'indicator' THEN found := ARRAY(SELECT i.id FROM indicator i WHERE i.id = indicator_id(name));
     WHEN 'account' THEN found := ARRAY(SELECT a.id FROM account a WHERE lower(name) IN (a.username, a.id::text));
     ELSE found := CASE WHEN is_uuid(name) THEN ARRAY[name::uuid] END;
   END CASE;
