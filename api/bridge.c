@@ -22,6 +22,8 @@
 
 struct bridge {
     struct _u_instance instance;
+    size_t body_free;
+    bool (*admit)(void *userdata, const char *authorization);
     bridge_fn fn;
     void *userdata;
     uint16_t port;
@@ -40,6 +42,7 @@ struct stream {
  */
 static _Thread_local struct MHD_Connection *current_connection;
 static _Thread_local struct bridge *current_bridge;
+static _Thread_local struct bridge *reading_bridge; /* while the body comes */
 
 void *bridge_alloc(size_t n)
 {
@@ -58,7 +61,27 @@ static void log_mhd(void *cls, const char *fmt, va_list ap)
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
 {
     current_connection = connection;
+    reading_bridge = cls;
     return ulfius_uri_logger(cls, uri);
+}
+
+/*
+ * Ulfius reads the whole body before it calls anybody, and has no call between headers and body; but it asks for memory for each
+ * piece. So this is where a large body is held against its headers. Refused, the connection is closed: no answer can be given yet.
+ */
+static void *grow_body(void *p, size_t n)
+{
+    struct bridge *bridge = reading_bridge;
+
+    if (bridge != NULL && bridge->admit != NULL && n > bridge->body_free) {
+        if (!bridge->admit(
+                bridge->userdata, MHD_lookup_connection_value(current_connection, MHD_HEADER_KIND, "Authorization"))) {
+            free(p); /* Ulfius forgets it */
+            return NULL;
+        }
+        reading_bridge = NULL; /* asked once */
+    }
+    return realloc(p, n);
 }
 
 static void on_completed(
@@ -67,7 +90,7 @@ static void on_completed(
     mhd_request_completed(cls, connection, con_cls, toe);
     if (current_bridge != NULL)
         atomic_fetch_sub(&current_bridge->in_flight, 1);
-    current_bridge = NULL;
+    current_bridge = reading_bridge = NULL;
     current_connection = NULL;
 }
 
@@ -149,6 +172,7 @@ static int on_request(const struct _u_request *request, struct _u_response *resp
     req.too_many_headers = false;
     req.client[0] = '\0';
     current_bridge = bridge;
+    reading_bridge = NULL;
     atomic_fetch_add(&bridge->in_flight, 1);
     req.method = request->http_verb;
     req.target = request->http_url;
@@ -213,7 +237,7 @@ static int start_daemon(struct bridge *bridge, const struct bridge_options *opti
     struct MHD_OptionItem items[] = {
         { MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_mhd, NULL },
         { MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, NULL },
-        { MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_uri, NULL },
+        { MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_uri, bridge },
         { MHD_OPTION_LISTEN_SOCKET, fd, NULL },
         { MHD_OPTION_CONNECTION_LIMIT, (intptr_t)options->connections, NULL },
         { MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)options->timeout_s, NULL },
@@ -235,6 +259,8 @@ int bridge_start(const struct bridge_options *options, struct bridge **ret)
     bridge = calloc(1, sizeof(*bridge));
     if (bridge == NULL)
         return -ENOMEM;
+    bridge->body_free = options->body_free;
+    bridge->admit = options->admit;
     bridge->fn = options->fn;
     bridge->userdata = options->userdata;
     fd = listen_on(options, &bridge->port);
@@ -247,6 +273,8 @@ int bridge_start(const struct bridge_options *options, struct bridge **ret)
         free(bridge);
         return -ENOMEM;
     }
+    /* All three: what is NULL is taken as it is, whatever the documentation says. */
+    o_set_alloc_funcs(malloc, grow_body, free);
     /* One byte over the limit is kept, so that the caller can tell "too large" from a cut body. */
     bridge->instance.max_post_body_size = options->body_max + 1;
     bridge->instance.allowed_post_processor = U_POST_PROCESS_NONE;

@@ -54,6 +54,12 @@ struct bridge_options {
     size_t memory_limit; /* bytes for a request line and headers */
     size_t stack_size;
     size_t body_max;
+    /*
+     * A body grows beyond body_free only for whom admit says yes, asked once with the Authorization header (NULL without one);
+     * the connection of any other is closed. NULL: for all.
+     */
+    size_t body_free;
+    bool (*admit)(void *userdata, const char *authorization);
     bridge_fn fn;
     void *userdata;
 };

@@ -74,10 +74,10 @@ static int refuse(struct exchange *x, int r)
     return 1;
 }
 
-/* The token of the Authorization header; NULL when there is none. */
-static const char *bearer(const struct exchange *x)
+/* The token of an Authorization header; NULL when there is none. */
+static const char *bearer(const char *authorization)
 {
-    const char *authorization = exchange_header(x, "Authorization"), *token;
+    const char *token;
 
     if (authorization == NULL || strncasecmp(authorization, "Bearer", 6) != 0 ||
         (authorization[6] != ' ' && authorization[6] != '\0'))
@@ -88,9 +88,19 @@ static const char *bearer(const struct exchange *x)
     return token;
 }
 
+bool caller_admitted(struct service *service, const char *authorization)
+{
+    const char *token = bearer(authorization);
+    struct identity identity;
+
+    return token != NULL &&
+        (outside_admitted(service, token, strlen(token)) ||
+            token_verify(service->verifier, token, strlen(token), &identity) == 0);
+}
+
 void caller_refused(struct exchange *x)
 {
-    const char *token = x->identity != NULL ? bearer(x) : NULL;
+    const char *token = x->identity != NULL ? bearer(exchange_header(x, "Authorization")) : NULL;
 
     if (token != NULL)
         outside_forget(x->service, token, strlen(token));
@@ -115,7 +125,7 @@ static int refuse_scope(struct exchange *x)
 
 int caller_identify(struct exchange *x, struct identity *ret)
 {
-    const char *token = bearer(x);
+    const char *token = bearer(exchange_header(x, "Authorization"));
     uint64_t needed;
     int r;
 

@@ -259,6 +259,16 @@ static int find_issuer(const struct outside *o, const char *token, size_t n, siz
     return -ENOENT;
 }
 
+bool outside_admitted(const struct service *service, const char *token, size_t n)
+{
+    _cleanup_(token_said_freep) struct token_said *said = NULL;
+    const struct outside *o = service->outside;
+    size_t index;
+
+    return o != NULL && find_issuer(o, token, n, &index) == 0 &&
+        token_outside_verify(key_source_tokens(o->sources[index]), token, n, &said) == 0;
+}
+
 int outside_identify(struct exchange *x, const char *token, size_t n, struct identity *ret)
 {
     _cleanup_(token_said_freep) struct token_said *said = NULL;

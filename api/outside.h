@@ -16,6 +16,8 @@ struct outside *outside_free(struct outside *outside); /* takes NULL */
  * token_verify().
  */
 MUST_CHECK int outside_identify(struct exchange *x, const char *token, size_t n, struct identity *ret);
+/* Whether the token is an outside issuer's and good, whoever it may stand for. */
+bool outside_admitted(const struct service *service, const char *token, size_t n);
 /* The database has refused whom a token stood for: the next request with it asks anew. */
 void outside_forget(const struct service *service, const char *token, size_t n);
 

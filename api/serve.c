@@ -9,6 +9,7 @@
 
 #include "background.h"
 #include "bridge.h"
+#include "caller.h"
 #include "commands.h"
 #include "dispatch.h"
 #include "health.h"
@@ -56,6 +57,11 @@ static size_t largest_body(const struct config *config)
         size_t)(config->max_import_bytes > config->max_body_bytes ? config->max_import_bytes : config->max_body_bytes);
 }
 
+static bool admit_body(void *userdata, const char *authorization)
+{
+    return caller_admitted(userdata, authorization);
+}
+
 static int open_listeners(struct service *service)
 {
     const struct config *config = service->config;
@@ -67,6 +73,8 @@ static int open_listeners(struct service *service)
         .memory_limit = MEMORY_LIMIT,
         .stack_size = stack_size(config),
         .body_max = largest_body(config),
+        .body_free = 2 * (size_t)config->max_body_bytes, /* so far that what is a little too large is told so */
+        .admit = admit_body,
         .fn = dispatch,
         .userdata = service,
     };
@@ -80,6 +88,7 @@ static int open_listeners(struct service *service)
     figures.port = (uint16_t)config->metrics_port;
     figures.connections = FIGURES_CALLERS;
     figures.body_max = 0;
+    figures.admit = NULL;
     figures.fn = answer_figures;
     return bridge_start(&figures, &service->figures);
 }
