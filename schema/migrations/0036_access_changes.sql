@@ -75,10 +75,13 @@ END $$;
 DROP POLICY service_insert ON access_grant;
 CREATE POLICY service_insert ON access_grant FOR INSERT TO tiendo_service
   WITH CHECK ((SELECT me_permission()) IN ('grants:write', 'accounts:write', 'clients:write')
-    AND scope_key <@ (SELECT write_scope()) AND NOT ones_own(account_id) AND delegated_from IS NULL);
+    AND scope_key <@ (SELECT write_scope()) AND NOT ones_own(account_id) AND delegated_from IS NULL
+    AND granted_by IS NOT DISTINCT FROM (SELECT me_account()) AND revoked_at IS NULL);
 CREATE POLICY service_update ON access_grant FOR UPDATE TO tiendo_service
   USING (((SELECT me_permission()) = 'grants:write' OR ((SELECT me_permission()) = 'clients:write' AND client_id IS NOT NULL))
-    AND scope_key <@ (SELECT write_scope()) AND NOT ones_own(account_id));
+    AND scope_key <@ (SELECT write_scope()) AND NOT ones_own(account_id) AND revoked_at IS NULL)
+  WITH CHECK (scope_key <@ (SELECT write_scope()) AND NOT ones_own(account_id)
+    AND (revoked_at IS NULL OR (revoked_by = (SELECT me_account()) AND revoked_seat = (SELECT me_seat()))));
 GRANT UPDATE (valid_to, revoked_at, revoked_by, revoked_seat, version) ON access_grant TO tiendo_service;
 -- Delegations are seen by both sides too, wherever the unit is, but only where delegations are what is asked for.
 CREATE POLICY service_delegations ON access_grant FOR SELECT TO tiendo_service
@@ -200,7 +203,9 @@ CREATE TRIGGER access_grant_ended AFTER UPDATE OF revoked_at ON access_grant FOR
 
 -- ---- mandates ----------------------------------------------------------------------------------------------
 CREATE POLICY service_update ON mandate FOR UPDATE TO tiendo_service
-  USING ((SELECT me_permission()) = 'mandates:write' AND scope_key <@ (SELECT write_scope()));
+  USING ((SELECT me_permission()) = 'mandates:write' AND scope_key <@ (SELECT write_scope()) AND ended_at IS NULL)
+  WITH CHECK (scope_key <@ (SELECT write_scope())
+    AND (ended_at IS NULL OR (ended_by = (SELECT me_account()) AND ended_seat = (SELECT me_seat()))));
 GRANT UPDATE (functions, document, valid_to, ended_at, ended_by, ended_seat, version) ON mandate TO tiendo_service;
 
 CREATE OR REPLACE FUNCTION mandate_json(m mandate) RETURNS text LANGUAGE plpgsql STABLE AS $$
@@ -280,7 +285,7 @@ CREATE POLICY owner_all ON client_secret TO tiendo_owner USING (true) WITH CHECK
 -- Seen and kept where its client is.
 CREATE POLICY service_read ON client_secret FOR SELECT TO tiendo_service USING (EXISTS (SELECT FROM client c WHERE c.id = client_id));
 CREATE POLICY service_insert ON client_secret FOR INSERT TO tiendo_service WITH CHECK ((SELECT me_permission()) = 'clients:write'
-  AND EXISTS (SELECT FROM client c WHERE c.id = client_id AND c.scope_key <@ (SELECT write_scope())));
+  AND created_by = (SELECT me_account()) AND EXISTS (SELECT FROM client c WHERE c.id = client_id AND c.scope_key <@ (SELECT write_scope())));
 CREATE POLICY service_update ON client_secret FOR UPDATE TO tiendo_service USING ((SELECT me_permission()) = 'clients:write'
   AND EXISTS (SELECT FROM client c WHERE c.id = client_id AND c.scope_key <@ (SELECT write_scope())));
 GRANT SELECT (id, client_id, created_at, created_by, expires_at, last_used_on), INSERT (id, client_id, secret_hash, created_by),

@@ -323,6 +323,39 @@ def test_a_secret_is_not_given_twice(admin, client):
     assert admin.post(client[2] + "/secrets", {}, key).code == "secret_not_replayed"
 
 
+def test_the_serving_role_forges_nothing(world, admin, person, cluster):
+    """Whoever queries as it, entered as an administrator: no grant by delegation, in another's name, or brought back to life."""
+    import psycopg2
+    world.at("AA-W1", "administrator")
+    _, other, name = person("AA-W1-C1")
+    assert end(admin, f"/v1/grants/{other['id']}").status == 204
+    ids = cluster.query("""SELECT g.id, s.id, a.id FROM access_grant g JOIN account a ON a.id = g.account_id JOIN session s ON s.grant_id = g.id
+        WHERE a.username = 'aa-w1.administrator' ORDER BY s.created_at DESC LIMIT 1""")[0]
+    kid = cluster.query("SELECT kid FROM signing_key WHERE signs_until IS NULL ORDER BY created_at DESC LIMIT 1")[0][0]
+    account, unit, key = cluster.query("SELECT a.id, o.id, o.scope_key FROM account a, organization o WHERE a.username = %s AND o.code = 'AA-W1-C1'", [name])[0]
+    insert = "INSERT INTO tiendo.access_grant (id, account_id, organization_id, scope_key, role, valid_from, granted_by, delegated_from) VALUES (gen_random_uuid(), %s, %s, %s, 'viewer', '2026-01-01', %s, %s)"
+    connection = psycopg2.connect(cluster.dsn("tiendo_service"))
+    try:
+        for permission, sql, values, right in (
+                ("grants:write", insert, [account, unit, key, ids[2], None], True), ("grants:write", insert, [account, unit, key, None, None], False),
+                ("grants:write", insert, [account, unit, key, account, None], False), ("grants:write", insert, [account, unit, key, ids[2], ids[0]], False),
+                ("delegations:write", insert, [account, unit, key, ids[2], ids[0]], False), ("grants:write", insert, [ids[2], unit, key, ids[2], None], False),
+                ("grants:write", "UPDATE tiendo.access_grant SET revoked_at = NULL WHERE id = %s", [other["id"]], False),
+                ("grants:write", "UPDATE tiendo.access_grant SET valid_to = '2099-12-31' WHERE id = %s", [ids[0]], False),
+                ("grants:read", "UPDATE tiendo.access_grant SET valid_to = '2099-12-31' WHERE id = %s", [other["id"]], False)):
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT tiendo.enter(%s, %s, %s, %s)", [ids[0], ids[1], kid, permission])
+                try:
+                    cursor.execute(sql, values)
+                    done = cursor.rowcount == 1
+                except psycopg2.errors.InsufficientPrivilege:
+                    done = False
+            connection.rollback()
+            assert done == right, (permission, sql, values)
+    finally:
+        connection.close()
+
+
 # ---- delegations ---------------------------------------------------------------------------------------------
 @pytest.fixture
 def delegated(world, person, caller, today):
@@ -339,6 +372,10 @@ def test_one_acts_in_the_role_that_was_delegated(world, delegated, cluster):
     giver, receiver, acting, made, grant, (giver_name, receiver_name) = delegated
     assert made["role"] == "reporter" and made["organization"]["code"] == "AA-W1" and made["holds"]
     assert (made["giver"]["username"], made["account"]["username"]) == (giver_name, receiver_name)
+    mine = acting.get("/v1/me").json()
+    assert mine["grant"]["delegated_by"]["username"] == giver_name and mine["grant"]["id"] == made["id"] and mine["account"]["username"] == receiver_name
+    assert {g["delegated_by"] and g["delegated_by"]["username"] for g in mine["grants"]} == {None, giver_name}
+    assert [d["id"] for d in giver.get("/v1/me").json()["delegations"]] == [made["id"]] and mine["delegations"] == []
     assert receiver.get("/v1/organizations/AA-W1").status == 404
     assert acting.get("/v1/organizations/AA-W1").status == 200
     assert acting.enter("AA-SUM", "AA-W1", "2025-Q1", {"number": 3}).status == 201
