@@ -26,7 +26,9 @@ def fresh_body(op, world):
     return body
 
 
-@pytest.mark.parametrize("op", [op for op in POSTS if op.id != "client_create"], ids=lambda op: op.id)
+# Answers with a secret are not kept, and what goes by a version is refused for that when it comes again.
+@pytest.mark.parametrize("op", [op for op in POSTS if op.id not in ("client_create", "client_secret_create") and "if_match" not in str(op.parameters)],
+                         ids=lambda op: op.id)
 def test_a_repeated_request_is_replayed_and_another_is_422(world, send, op):
     key, body = samples.fresh("key"), fresh_body(op, world)
     if op.id == "assignment_create":
@@ -67,16 +69,16 @@ def test_an_answer_with_a_secret_is_not_kept(world, send):
     account = world.contract.operations["account_create"]
     body = samples.body("account_create")
     first = send(account, body, samples.fresh("key"))
-    assert "password" in first.json(), "made by the service"
+    assert "activation_code" in first.json(), "made by the service"
 
 
-def test_a_made_password_is_not_kept_either(world, send, cluster):
+def test_a_made_code_is_not_kept_either(world, send, cluster):
     op, key, body = world.contract.operations["account_create"], samples.fresh("key"), samples.body("account_create")
     first = send(op, body, key)
     again = send(op, body, key)
     assert again.status == 409
     rows = cluster.query("SELECT coalesce(body, '') || fingerprint::text FROM idempotency WHERE key = %s", [key])
-    assert all(first.json()["password"] not in text for (text,) in rows)
+    assert all(first.json()["activation_code"] not in text for (text,) in rows)
 
 
 def test_keys_belong_to_their_caller(world, send):
