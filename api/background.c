@@ -16,9 +16,9 @@
 #include "service.h"
 #include "watch.h"
 
-#define ROWS_A_STEP     5000
-#define RETRY_MS        2000
-#define HOUSEKEEPING_US (INT64_C(600) * 1000000)
+#define ROWS_A_STEP          5000
+#define RETRY_MS             2000
+#define HOUSEKEEPING_US      (INT64_C(600) * 1000000)
 #define RETENTION_LEAST_DAYS 30 /* as journal_cut_at() has it */
 
 struct background {
@@ -62,27 +62,16 @@ static bool pause_ms(struct background *b, int64_t ms)
 static int fetch(
     struct background *b, const struct named_query *query, const char *const *values, struct db_result **ret_rows)
 {
-    _cleanup_(db_result_freep) struct db_result *rows = NULL, *error = NULL;
+    _cleanup_(db_result_freep) struct db_result *error = NULL;
     int r;
 
-    r = db_send(b->conn, query->index, values);
-    if (r == 0)
-        r = db_sync(b->conn);
-    if (r == 0)
-        r = db_next(b->conn, &rows);
-    if (r < 0)
-        return r;
-    r = db_drain(b->conn, &error);
-    if (r == 0 && db_kind(rows) == DB_ERROR)
-        r = -EBADMSG;
-    if (r == -EBADMSG) {
+    r = db_run(b->conn, query->index, values, ret_rows, &error);
+    if (r == -EBADMSG && error != NULL) {
         struct db_error e;
 
-        db_error(db_kind(rows) == DB_ERROR ? rows : error, &e);
+        db_error(error, &e);
         log_error("background_failed", "query=%s sqlstate=%s message=%s", query->name, e.sqlstate, e.message);
     }
-    if (r == 0)
-        *ret_rows = TAKE_PTR(rows);
     return r;
 }
 

@@ -49,24 +49,12 @@ const char *idempotency_fingerprint(struct exchange *x)
     return b.failed ? NULL : arena_strndup(x->arena, b.p, b.n);
 }
 
-/* The next result, which must be rows: -EBADMSG hands an error out after the pipeline was ended. */
-static int take(struct db_conn *conn, struct db_result **ret, struct db_result **ret_error)
+/* Ends a pipeline that is still open after a failure. */
+static int give_up(struct db_conn *conn, int r)
 {
-    _cleanup_(db_result_freep) struct db_result *result = NULL;
-    int r;
+    int s = r == -EBADMSG ? db_sync(conn) : 0;
 
-    r = db_next(conn, &result);
-    if (r <= 0)
-        return r < 0 ? r : -EINVAL;
-    if (db_kind(result) != DB_ERROR) {
-        *ret = TAKE_PTR(result);
-        return 0;
-    }
-    *ret_error = TAKE_PTR(result);
-    r = db_sync(conn);
-    if (r == 0)
-        r = db_drain(conn, NULL);
-    return r < 0 && r != -EBADMSG ? r : -EBADMSG;
+    return s < 0 ? s : db_give_up(conn, r);
 }
 
 static int claim(struct exchange *x, struct db_conn *conn, const char *key, const char *fingerprint,
@@ -83,10 +71,10 @@ static int claim(struct exchange *x, struct db_conn *conn, const char *key, cons
     if (r == 0)
         r = db_flush_request(conn);
     if (r == 0)
-        r = take(conn, &entered, ret_error);
-    if (r < 0)
-        return r;
-    return take(conn, ret_seen, ret_error);
+        r = db_take(conn, &entered, ret_error);
+    if (r == 0)
+        r = db_take(conn, ret_seen, ret_error);
+    return r < 0 ? give_up(conn, r) : 0;
 }
 
 int idempotency_replay(struct exchange *x, struct db_result *seen)
@@ -145,9 +133,9 @@ int idempotency_run(struct exchange *x, struct db_conn *conn, const struct named
     if (r == 0)
         r = db_flush_request(conn);
     if (r == 0)
-        r = take(conn, &rows, ret_error);
+        r = db_take(conn, &rows, ret_error);
     if (r < 0)
-        return r;
+        return give_up(conn, r);
     r = queue_store(x, conn, key, fingerprint, rows);
     if (r >= 0)
         r = db_sync(conn);

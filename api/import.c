@@ -59,33 +59,12 @@ static int read_options(struct exchange *x, const struct import_kind *kind, stru
     return 0;
 }
 
-/* One result of the pipeline, kept where ret is given. An error is kept in im->error: -EBADMSG. */
-static int take(struct import *im, struct db_result **ret)
-{
-    _cleanup_(db_result_freep) struct db_result *result = NULL;
-    int r;
-
-    r = db_next(im->conn, &result);
-    if (r <= 0)
-        return r < 0 ? r : -EINVAL;
-    if (db_kind(result) == DB_ABORTED)
-        return -EBADMSG;
-    if (db_kind(result) == DB_ERROR) {
-        if (im->error == NULL)
-            im->error = TAKE_PTR(result);
-        return -EBADMSG;
-    }
-    if (ret != NULL)
-        *ret = TAKE_PTR(result);
-    return 0;
-}
-
 static int take_all(struct import *im, size_t n, struct db_result **results)
 {
     int r = 0, s;
 
     for (size_t i = 0; i < n && (r == 0 || r == -EBADMSG); i++) {
-        s = take(im, &results[i]);
+        s = db_take(im->conn, &results[i], &im->error);
         if (r == 0)
             r = s;
     }

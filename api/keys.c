@@ -51,24 +51,11 @@ int keys_master(const struct config *config, struct secret_key *ret_key)
 static int fetch_keys(struct service *service, struct db_result **ret_rows)
 {
     _cleanup_(db_pool_givep) struct db_conn *conn = NULL;
-    _cleanup_(db_result_freep) struct db_result *rows = NULL;
+    _cleanup_(db_result_freep) struct db_result *error = NULL;
     int r;
 
     r = db_pool_take(service->quick, (unsigned)service->config->pool_wait_ms, &conn);
-    if (r == 0)
-        r = db_send(conn, query_signing_keys.index, NULL);
-    if (r == 0)
-        r = db_sync(conn);
-    if (r < 0)
-        return r;
-    r = db_next(conn, &rows);
-    if (r < 0)
-        return r;
-    r = db_drain(conn, NULL);
-    if (r < 0 || db_kind(rows) != DB_ROWS)
-        return r < 0 ? r : -EBADMSG;
-    *ret_rows = TAKE_PTR(rows);
-    return 0;
+    return r < 0 ? r : db_run(conn, query_signing_keys.index, NULL, ret_rows, &error);
 }
 
 int keys_reload(void *userdata)

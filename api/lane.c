@@ -65,24 +65,6 @@ int lane_send(struct db_conn *conn, const struct statement *statement)
     return db_send_shape(conn, statement->sql, (int)statement->n_values, statement->values);
 }
 
-/* One result; an error is handed out after the pipeline was read to its end: -EBADMSG. */
-static int take_result(struct db_conn *conn, struct db_result **ret, struct db_result **ret_error)
-{
-    _cleanup_(db_result_freep) struct db_result *result = NULL;
-    int r;
-
-    r = db_next(conn, &result);
-    if (r <= 0)
-        return r < 0 ? r : -EINVAL;
-    if (db_kind(result) != DB_ERROR) {
-        *ret = TAKE_PTR(result);
-        return 0;
-    }
-    *ret_error = TAKE_PTR(result);
-    r = db_drain(conn, NULL);
-    return r < 0 && r != -EBADMSG ? r : -EBADMSG;
-}
-
 static int read_results(
     struct exchange *x, struct db_conn *conn, size_t n, struct db_result **results, struct db_result **ret_error)
 {
@@ -91,11 +73,11 @@ static int read_results(
     if (x->identity != NULL) {
         _cleanup_(db_result_freep) struct db_result *entered = NULL;
 
-        r = take_result(conn, &entered, ret_error);
+        r = db_take(conn, &entered, ret_error);
     }
     for (size_t i = 0; i < n && r == 0; i++)
-        r = take_result(conn, &results[i], ret_error);
-    return r < 0 ? r : db_drain(conn, ret_error);
+        r = db_take(conn, &results[i], ret_error);
+    return r < 0 ? db_give_up(conn, r) : db_drain(conn, ret_error);
 }
 
 static int run_pipeline(struct exchange *x, struct db_conn *conn, const struct statement *statements, size_t n,

@@ -132,7 +132,8 @@ MUST_CHECK int db_next(struct db_conn *conn, struct db_result **ret_result);
 /* Reads on past the last sync point: 0, or -EBADMSG when one of the results passed over, or the commit itself,
  * was an error, which then is handed out (ret_error may be NULL). Never answer success before it returned 0. */
 MUST_CHECK int db_drain(struct db_conn *conn, struct db_result **ret_error);
-/* The next result, which has to come: 0, or -EBADMSG and the error handed out; reading on is the caller's. */
+/* The next result (ret_result may be NULL), which has to come: 0; or -EBADMSG, where the error is handed out unless *ret_error
+ * holds one already. Reading on is the caller's. */
 MUST_CHECK int db_take(struct db_conn *conn, struct db_result **ret_result, struct db_result **ret_error);
 /* The rest of a pipeline that failed with r, up to a sync point that is under way: r, or what broke the connection. */
 MUST_CHECK int db_give_up(struct db_conn *conn, int r);

@@ -11,12 +11,14 @@ int db_take(struct db_conn *conn, struct db_result **ret_result, struct db_resul
     r = db_next(conn, &result);
     if (r <= 0)
         return r < 0 ? r : -EINVAL;
-    if (db_kind(result) == DB_ERROR) {
+    if (db_kind(result) == DB_ERROR && *ret_error == NULL)
         *ret_error = TAKE_PTR(result);
-        return -EBADMSG;
+    else if (db_kind(result) != DB_ERROR && db_kind(result) != DB_ABORTED) {
+        if (ret_result != NULL)
+            *ret_result = TAKE_PTR(result);
+        return 0;
     }
-    *ret_result = TAKE_PTR(result);
-    return 0;
+    return -EBADMSG;
 }
 
 int db_give_up(struct db_conn *conn, int r)
