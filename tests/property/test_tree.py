@@ -107,6 +107,7 @@ def closure(tree):
 
 
 def check(tree):
+    """Of today's rows, those of this tree alone: the days of another were put back with its clock."""
     model, stored = days_above(tree.spans()), closure(tree)
     assert stored == model
     # above every unit, on every one of its days, there is its whole line up to a root, once
@@ -114,7 +115,7 @@ def check(tree):
     assert tree.rows("SELECT * FROM orphans_of((SELECT array_agg(id) FROM organization))") == []
     # every key is its place's key and its own label, in every table
     assert tree.rows("""SELECT o.code FROM organization o LEFT JOIN organization p ON p.id = place_of(o.id)
-        WHERE o.scope_key <> coalesce(p.scope_key, '') || right(o.scope_key, 6)""") == []
+        WHERE o.scope_key <> coalesce(p.scope_key, '') || right(o.scope_key, 6) AND o.code LIKE ANY (%s)""", [tree.codes]) == []
     for table in ("account", "access_grant", "value", "value_revision", "assignment_unit", "organization_span", "organization_identifier"):
         unit = "organization_id" if table != "value_revision" else "(SELECT v.organization_id FROM value v WHERE v.id = t.value_id)"
         assert tree.rows(f"SELECT t.scope_key FROM {table} t JOIN organization o ON o.id = {unit} WHERE o.scope_key <> t.scope_key") == [], table
@@ -137,7 +138,7 @@ def check(tree):
         SELECT FROM assignment_unit u WHERE u.indicator_id = v.indicator_id AND u.organization_id = v.organization_id AND u.counted AND u.validity @> p.ends_on)""") == []
     # the rows of today are those of today's spans
     assert tree.rows("""SELECT o.code FROM organization o JOIN organization_span s ON s.organization_id = o.id AND s.validity @> today()
-        WHERE (o.name, o.kind, o.parent_id) IS DISTINCT FROM (s.name, s.kind, s.parent_id)""") == []
+        WHERE (o.name, o.kind, o.parent_id) IS DISTINCT FROM (s.name, s.kind, s.parent_id) AND o.code LIKE ANY (%s)""", [tree.codes]) == []
     tree.connection.rollback()
 
 
