@@ -212,7 +212,7 @@ def test_tables_without_a_key_are_closed_or_ones_own(world, db, enter, relations
     enter("AA-TU", "administrator")
     for table, columns in relations.items():
         if columns and "scope_key" not in columns and table not in PUBLIC:
-            assert table in ("idempotency", "organization_closure", "client_secret"), f"what guards {table}?"
+            assert table in ("idempotency", "organization_closure", "client_secret", "directory", "directory_span"), f"what guards {table}?"
 
 
 @pytest.mark.parametrize("column,table", [("password_hash", "account"), ("secret_hash", "client_secret"), ("private_sealed", "signing_key"),

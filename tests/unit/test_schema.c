@@ -313,6 +313,20 @@ static const char *query_of(const char *text, enum parameter_in in)
     return out;
 }
 
+START_TEST(knows_what_cannot_be_seen)
+{
+    static const struct schema line = { .types = TYPE_STRING, .format = FORMAT_LINE };
+    static const char *const seen[] = { "\"Đảng ủy phường Trấn Biên\"", "\"“a” – 日本 ₫\"", "\"🏛\"", "\"\"" };
+    static const char *const hidden[] = { "\"a\\nb\"", "\"a\\tb\"", "\"a\\u0085\"", "\"a\u200bb\"", "\"\u202etxt\"",
+        "\"\u2066\"", "\"a\ufeff\"", "\"\U000e0041\"", "\"\u00ad\"", "\"a\ufe0f\"" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(seen); i++)
+        ck_assert_msg(strcmp(faults_of(&line, seen[i], SCHEMA_WHOLE), "") == 0, "%s", seen[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(hidden); i++)
+        ck_assert_msg(strcmp(faults_of(&line, hidden[i], SCHEMA_WHOLE), "invisible_character@#") == 0, "%s", hidden[i]);
+}
+END_TEST
+
 START_TEST(checks_parameters)
 {
     static const struct row rows[] = {
@@ -379,4 +393,4 @@ END_TEST
 
 RUN_TESTS_WITH("schema", set_up, tear_down, checks_a_whole_body, checks_elements, takes_one_of_several_forms,
     refuses_what_fits_two_forms, checks_a_merge_patch, says_what_is_expected, collects_a_hundred, knows_formats,
-    checks_parameters, writes_arrays, reads_forms)
+    knows_what_cannot_be_seen, checks_parameters, writes_arrays, reads_forms)
