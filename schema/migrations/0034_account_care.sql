@@ -568,15 +568,16 @@ END $$;
 CREATE FUNCTION activation_finish(p_username text, p_network text, p_proof bytea, p_hash text, request_id text) RETURNS boolean
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
-  holder uuid;
   was account;
   a account;
 BEGIN
-  DELETE FROM account_activation c WHERE c.proof = p_proof AND c.expires_at > clock_now() RETURNING c.account_id INTO holder;
-  SELECT * INTO was FROM account x WHERE x.id = holder AND x.status = 'active' FOR NO KEY UPDATE;
-  IF holder IS NULL OR was.id IS NULL THEN RETURN false; END IF;
+  SELECT x.* INTO was FROM account x JOIN account_activation c ON c.account_id = x.id
+  WHERE c.proof = p_proof AND c.expires_at > clock_now() AND x.status = 'active' FOR NO KEY UPDATE OF x;
+  IF NOT FOUND THEN RETURN false; END IF;
+  DELETE FROM account_activation c WHERE c.proof = p_proof;
+  IF NOT FOUND THEN RETURN false; END IF;
   UPDATE account x SET password_hash = p_hash, password_changed_at = clock_now(), version = x.version + 1, updated_at = clock_now()
-  WHERE x.id = holder RETURNING * INTO a;
+  WHERE x.id = was.id RETURNING * INTO a;
   DELETE FROM login_throttle t WHERE t.key = throttle_key('code', p_username, p_network);
   PERFORM throttle_right(p_username, p_network, NULL);
   INSERT INTO journal (account_id, action, resource_type, resource_id, version, scope_key, request_id, before, after)
