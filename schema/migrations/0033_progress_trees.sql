@@ -113,8 +113,11 @@ CREATE FUNCTION tree_stands(unit uuid, since date) RETURNS boolean LANGUAGE plpg
   SET search_path = tiendo, public, pg_temp AS $$
 DECLARE changed uuid[] := ARRAY(SELECT s.organization_id FROM organization_span s WHERE greatest(lower(s.validity), upper(s.validity)) > since LIMIT 101);
 BEGIN
-  RETURN cardinality(changed) <= 100 AND NOT EXISTS (SELECT FROM unnest(changed) u JOIN organization_closure c
-    ON (c.ancestor_id = unit AND c.descendant_id = u) OR (c.descendant_id = unit AND c.ancestor_id = u));
+  RETURN cardinality(changed) <= 100
+    AND NOT EXISTS (SELECT FROM unnest(changed) u JOIN organization_closure c
+      ON (c.ancestor_id = unit AND c.descendant_id = u) OR (c.descendant_id = unit AND c.ancestor_id = u))
+    -- (what ended and was taken over lies below by its key alone)
+    AND NOT EXISTS (SELECT FROM organization o JOIN organization x ON x.id = ANY (changed) AND x.scope_key ^@ o.scope_key WHERE o.id = unit);
 END $$;
 
 -- The unit itself and those directly below it: on the tree of today, where those that ended and were taken over lie below the
@@ -209,7 +212,7 @@ END $$;
 CREATE TYPE progress_aim AS (indicator_id uuid, key text, id uuid, comparator text, t numeric, upper numeric, due_on date, b numeric,
   maintain boolean, share numeric);
 -- A period whose values are used for an indicator. before: the period before them, where only it tells whether a figure is getting
--- worse. beneath: the unit lies at or beneath a total of today's tree.
+-- worse. beneath: there are totals, so that units may have values that do not add up.
 CREATE TYPE progress_pair AS (id uuid, period_id uuid, ends_on date, before boolean, aggregation text, figures int, plain boolean, beneath boolean);
 -- Who is to report: all of a unit's subtree, and the unit itself.
 CREATE TYPE progress_due AS (id uuid, period_id uuid, key text, expected int, own_expected int);
@@ -241,15 +244,14 @@ BEGIN
     coalesce(h.due_on, 'infinity') < p.ends_on, h.due_on DESC;
 END $$;
 
-CREATE FUNCTION progress_pairs(unit_key text, p period, plays progress_play[], aims progress_aim[]) RETURNS progress_pair[] LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION progress_pairs(p period, plays progress_play[], aims progress_aim[]) RETURNS progress_pair[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
-  lines text[] COLLATE "C" := ancestor_keys(unit_key) || unit_key;
   on_day date := today();
 BEGIN
   RETURN ARRAY(
     WITH play AS (
-      SELECT i.*, y.used, coalesce(cardinality(i.categories), 1) AS figures, EXISTS (SELECT FROM assignment_unit u
-        WHERE u.indicator_id = i.id AND u.mode = 'total' AND u.scope_key = ANY (lines)) AS beneath
+      SELECT i.*, y.used, coalesce(cardinality(i.categories), 1) AS figures,
+        EXISTS (SELECT FROM assignment a WHERE a.indicator_id = i.id AND a.mode = 'total') AS beneath
       FROM unnest(plays) y JOIN indicator i ON i.id = y.indicator_id
     )
     SELECT (l.id, q.id, q.ends_on, false, l.aggregation, l.figures, l.categories IS NULL, l.beneath)::progress_pair
@@ -299,7 +301,7 @@ BEGIN
   ), apart AS MATERIALIZED (
     SELECT a.indicator_id, a.key, a.gone FROM progress_apart(ARRAY(SELECT DISTINCT x.id FROM pair x), keys) a
   ), holder AS (
-    -- whose own values there can be: of those who are to report, and of all at or beneath a total
+    -- whose own values there can be: of those who are to report, and of all where there are totals
     SELECT x.id, x.period_id, x.before, d.key FROM pair x JOIN unnest(dues) d ON d.id = x.id AND (x.before OR d.period_id = x.period_id)
     WHERE d.own_expected > 0 AND NOT x.beneath
     UNION
@@ -420,7 +422,7 @@ DECLARE
   unit_key text COLLATE "C" := keys[1];
   on_day date := today();
   aims progress_aim[] := ARRAY(SELECT a FROM progress_aims(place, p, plays, keys, reported_tree) a);
-  pairs progress_pair[] := progress_pairs(unit_key, p, plays, aims);
+  pairs progress_pair[] := progress_pairs(p, plays, aims);
   dues progress_due[];
   more progress_sum[];
 BEGIN
@@ -456,8 +458,8 @@ BEGIN
     FROM unnest(pairs) x CROSS JOIN each_key(keys) k(key)
       LEFT JOIN unnest(dues) d ON d.id = x.id AND d.period_id = x.period_id AND d.key = k.key AND NOT x.before
       LEFT JOIN unnest(more) e ON e.id = x.id AND e.period_id = x.period_id AND e.key = k.key AND e.before = x.before
-      -- the stored sum of all below, which there can be where somebody below is to report
-      LEFT JOIN LATERAL (SELECT * FROM rollup y WHERE x.plain AND NOT reported_tree AND (x.before OR k.key = unit_key OR d.expected > d.own_expected)
+      -- the stored sum of all below, which there can be where somebody below is to report or a delta says so
+      LEFT JOIN LATERAL (SELECT * FROM rollup y WHERE x.plain AND NOT reported_tree AND (x.before OR k.key = unit_key OR d.expected > d.own_expected OR e.id IS NOT NULL)
         AND y.indicator_id = x.id AND y.period_id = x.period_id AND y.scope_key = k.key OFFSET 0) r ON true
     WHERE k.key = unit_key OR x.before OR d.id IS NOT NULL OR e.id IS NOT NULL
   ), summed AS (
@@ -909,6 +911,65 @@ BEGIN
     'sentence', explain_sentence(named ->> 'name',
       vi_period(p) || CASE WHEN reported_tree THEN format(' (theo tổ chức ngày %s)', vi_day(p.ends_on)) ELSE '' END,
       i, r, t, i.id = ANY (progress_indicators(place, p, i.programme_id, reported_tree)), pulling))::text;
+END $$;
+
+-- ---- beneath a total ----------------------------------------------------------------------------------------
+-- What lies beneath a total is a matter of the day: a figure reported beneath one never adds up, wherever its unit lies now, and one that
+-- was reported beside it does, though its unit was taken over meanwhile. So the lines of those days decide, not today's keys.
+CREATE OR REPLACE FUNCTION assignment_expand(p_indicator uuid, low text, high text) RETURNS void
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+DECLARE
+  totals boolean := EXISTS (SELECT FROM assignment a WHERE a.indicator_id = p_indicator AND a.mode = 'total');
+  k text;
+BEGIN
+  WITH claim AS MATERIALIZED (
+    SELECT c.*, a.programme_id, a.mode, a.entered_by, a.source, a.client_id
+    FROM assignment_claims(p_indicator, low, high) c JOIN assignment a ON a.id = c.assignment_id
+  ), total AS MATERIALIZED (
+    SELECT c.organization_id, c.days FROM claim c WHERE totals AND c.mode = 'total'
+    UNION ALL
+    SELECT u.organization_id, datemultirange(u.validity) FROM assignment_unit u
+    WHERE totals AND u.indicator_id = p_indicator AND u.mode = 'total' AND (u.scope_key < low OR u.scope_key >= high)
+  ), beneath AS (
+    SELECT x.descendant_id AS organization_id, range_agg(t.days * datemultirange(x.validity)) AS days
+    FROM total t JOIN organization_closure x ON x.ancestor_id = t.organization_id AND x.depth > 0 AND x.scope_key >= low AND x.scope_key < high
+    GROUP BY x.descendant_id
+  ), wanted AS MATERIALIZED (
+    SELECT c.assignment_id, p_indicator AS indicator_id, c.programme_id, c.organization_id, c.scope_key, c.mode, c.entered_by,
+      c.source, c.client_id, d.validity, part.counted
+    FROM claim c LEFT JOIN beneath b USING (organization_id),
+      LATERAL (VALUES (c.days - coalesce(b.days, '{}'), true), (c.days * coalesce(b.days, '{}'), false)) part(days, counted),
+      LATERAL unnest(part.days) d(validity)
+  ), gone AS (
+    DELETE FROM assignment_unit u WHERE u.indicator_id = p_indicator AND u.scope_key >= low AND u.scope_key < high
+      AND NOT EXISTS (SELECT FROM wanted w WHERE w.organization_id = u.organization_id AND w.assignment_id = u.assignment_id
+        AND w.validity = u.validity AND w.counted = u.counted AND w.entered_by = u.entered_by
+        AND (w.source, w.client_id) IS NOT DISTINCT FROM (u.source, u.client_id))
+  )
+  INSERT INTO assignment_unit
+  SELECT w.* FROM wanted w WHERE NOT EXISTS (SELECT FROM assignment_unit u WHERE u.indicator_id = p_indicator
+    AND u.scope_key >= low AND u.scope_key < high AND w.organization_id = u.organization_id AND w.assignment_id = u.assignment_id
+    AND w.validity = u.validity AND w.counted = u.counted AND w.entered_by = u.entered_by
+    AND (w.source, w.client_id) IS NOT DISTINCT FROM (u.source, u.client_id));
+  PERFORM set_config('tiendo.recount', 'on', true);
+  UPDATE value v SET counted = NOT v.counted
+  FROM period p
+  WHERE v.indicator_id = p_indicator AND v.scope_key >= low AND v.scope_key < high AND p.id = v.period_id
+    AND v.counted <> EXISTS (SELECT FROM assignment_unit u WHERE u.indicator_id = v.indicator_id
+      AND u.scope_key = v.scope_key AND u.counted AND u.validity @> p.ends_on);
+  PERFORM set_config('tiendo.recount', '', true);
+  -- Units that ever stood beneath the totals of this range and lie elsewhere now: each by itself. (A range of one key holds no
+  -- total but the unit's own, whose units are looked at from here already.)
+  IF totals AND high <> low || '!' THEN
+    FOR k IN SELECT DISTINCT x.scope_key FROM organization_closure o JOIN organization_closure x ON x.ancestor_id = o.descendant_id
+        WHERE o.depth = 0 AND o.scope_key >= low AND o.scope_key < high AND x.depth > 0 AND (x.scope_key < low OR x.scope_key >= high)
+          AND EXISTS (SELECT FROM assignment_unit u WHERE u.indicator_id = p_indicator AND u.scope_key = x.scope_key)
+          AND (EXISTS (SELECT FROM assignment_unit u WHERE u.indicator_id = p_indicator AND u.scope_key = o.scope_key AND u.mode = 'total')
+            OR EXISTS (SELECT FROM assignment_unit u WHERE u.indicator_id = p_indicator AND u.scope_key = x.scope_key AND NOT u.counted))
+        ORDER BY 1 LOOP
+      PERFORM assignment_expand(p_indicator, k, k || '!');
+    END LOOP;
+  END IF;
 END $$;
 
 -- ---- entry sheets come back ---------------------------------------------------------------------------------

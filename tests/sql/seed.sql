@@ -178,4 +178,68 @@ CREATE FUNCTION test_rollup() RETURNS text LANGUAGE sql SECURITY DEFINER SET sea
   SELECT (SELECT count(*) FROM wrong) || ' sums, ' || (SELECT count(*) FROM marks) || ' marks' $$;
 GRANT EXECUTE ON FUNCTION test_put(text, text, text, text, text, text, text), test_import(text, text, text, boolean, text), test_counts(jsonb),
   test_rollup() TO tiendo_service;
+-- A decision by the installation's operator.
+CREATE FUNCTION test_reorganize(day date, steps text, carry text DEFAULT '[]') RETURNS text LANGUAGE sql SECURITY DEFINER SET search_path = tiendo, public AS $$
+  SELECT set_config('tiendo.me', '', true);
+  SELECT reorganize(test_id(), jsonb_build_object('decision', '1-QĐ', 'effective_on', day, 'steps', steps::jsonb, 'carry', carry::jsonb), false) $$;
+ALTER FUNCTION test_reorganize(date, text, text) OWNER TO tiendo_owner;
+-- Figures worked out once more, from the values, the spans and the lineage alone: neither keys nor closure nor sums are looked at.
+-- below: on the tree of a day (NULL: of today) the units at and below one.
+CREATE FUNCTION test_place(unit uuid) RETURNS uuid LANGUAGE sql STABLE SET search_path = tiendo, public AS $$
+  SELECT CASE WHEN NOT EXISTS (SELECT FROM organization_span s WHERE s.organization_id = unit AND (upper_inf(s.validity) OR upper(s.validity) > today()))
+      AND (SELECT count(*) FROM organization_lineage l WHERE l.predecessor_id = unit) = 1
+    THEN (SELECT l.successor_id FROM organization_lineage l WHERE l.predecessor_id = unit)
+    ELSE (SELECT s.parent_id FROM organization_span s WHERE s.organization_id = unit
+      ORDER BY s.validity @> today() DESC, CASE WHEN lower(s.validity) > today() THEN lower(s.validity) END, lower(s.validity) DESC LIMIT 1) END $$;
+CREATE TABLE test_tree (id uuid, parent uuid);
+CREATE FUNCTION test_look() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = tiendo, public AS $$
+  DELETE FROM test_tree;
+  INSERT INTO test_tree SELECT o.id, test_place(o.id) FROM organization o $$;
+CREATE FUNCTION test_below(unit uuid, day date) RETURNS uuid[] LANGUAGE sql STABLE SET search_path = tiendo, public AS $$
+  WITH RECURSIVE link AS MATERIALIZED (
+    SELECT s.organization_id AS id, s.parent_id AS parent FROM organization_span s WHERE s.validity @> day
+    UNION ALL SELECT t.id, t.parent FROM test_tree t WHERE day IS NULL
+  ), down AS (SELECT l.id FROM link l WHERE l.id = unit UNION SELECT l.id FROM down d JOIN link l ON l.parent = d.id)
+  SELECT array_agg(id) FROM down $$;
+CREATE FUNCTION test_owed(i uuid, day date) RETURNS uuid[] LANGUAGE sql STABLE SET search_path = tiendo, public AS $$
+  WITH RECURSIVE assigned AS (
+    SELECT u.organization_id AS id, u.mode FROM assignment_unit u WHERE u.indicator_id = i AND u.validity @> day
+  ), beneath AS (
+    SELECT s.organization_id AS id FROM assigned a JOIN organization_span s ON s.parent_id = a.id AND s.validity @> day WHERE a.mode = 'total'
+    UNION SELECT s.organization_id FROM beneath b JOIN organization_span s ON s.parent_id = b.id AND s.validity @> day
+  ) SELECT array_agg(a.id) FROM assigned a WHERE a.id NOT IN (SELECT id FROM beneath) $$;
+-- What progress shows of a unit and those directly below it, worked out: a line for each, as test_shown gives it.
+CREATE FUNCTION test_figures(unit uuid, i indicator, p period, tree text) RETURNS SETOF text LANGUAGE plpgsql STABLE SECURITY DEFINER
+  SET search_path = tiendo, public AS $$
+DECLARE
+  on_day date := CASE WHEN tree = 'reported' THEN p.ends_on END;
+  owed uuid[] := test_owed(i.id, p.ends_on);
+  child uuid;
+  units uuid[];
+BEGIN
+  FOR child IN SELECT unit UNION ALL SELECT s.organization_id FROM organization_span s WHERE s.parent_id = unit AND s.validity @> on_day
+      UNION ALL SELECT t.id FROM test_tree t WHERE on_day IS NULL AND t.parent = unit LOOP
+    units := test_below(child, on_day);
+    IF on_day IS NULL THEN
+      units := ARRAY(SELECT unnest(units) EXCEPT SELECT unnest(test_below(c.predecessor_id, NULL)) FROM organization_carry c
+        WHERE c.indicator_id = i.id AND c.organization_id = child);
+    END IF;
+    RETURN QUERY SELECT rtrim(concat_ws(' ', o.code, (SELECT count(*) FROM unnest(units) u WHERE u = ANY (owed)), count(*) FILTER (WHERE v.state = 'reported'),
+        count(*) FILTER (WHERE v.state <> 'reported'), CASE i.aggregation WHEN 'ratio_of_sums' THEN concat_ws('/', sum(v.numerator), sum(v.denominator))
+          WHEN 'sum' THEN trim_scale(sum(v.number))::text WHEN 'min' THEN trim_scale(min(v.number))::text
+          ELSE trim_scale(round(avg(v.number), 4))::text END))
+      FROM organization o LEFT JOIN value v ON v.indicator_id = i.id AND v.period_id = p.id AND v.organization_id = ANY (units) AND v.organization_id = ANY (owed)
+      WHERE o.id = child GROUP BY o.code HAVING child = unit OR count(v.id) > 0 OR EXISTS (SELECT FROM unnest(units) u WHERE u = ANY (owed));
+  END LOOP;
+END $$;
+CREATE FUNCTION test_shown(unit text, i indicator, p period, tree text) RETURNS SETOF text LANGUAGE sql STABLE AS $$
+  WITH answer AS (SELECT progress(unit, p.code, i.code, NULL, 'children', tree)::jsonb AS j),
+    line AS (SELECT j -> 'organization' ->> 'code' AS code, j -> 'items' -> 0 AS x FROM answer
+      UNION ALL SELECT c -> 'organization' ->> 'code', c -> 'items' -> 0 FROM answer, jsonb_array_elements(j -> 'children') c)
+  SELECT CASE WHEN x -> 'coverage' ->> 'expected' = '0' THEN code || ' 0 0 0' ELSE rtrim(concat_ws(' ', code, x -> 'coverage' ->> 'expected',
+    x -> 'coverage' ->> 'reporting', x -> 'coverage' ->> 'not_applicable', CASE i.aggregation WHEN 'ratio_of_sums' THEN concat_ws('/', x ->> 'numerator', x ->> 'denominator') ELSE x ->> 'value' END)) END
+  FROM line
+  -- (one that is not to report and shows what it reported itself adds nothing up)
+  WHERE code = unit OR (x -> 'coverage' ->> 'expected')::int > 0 $$;
+GRANT EXECUTE ON FUNCTION test_look(), test_reorganize(date, text, text), test_figures(uuid, indicator, period, text), test_shown(text, indicator, period, text) TO tiendo_service;
 ANALYZE;
