@@ -184,22 +184,30 @@ END $$;
 -- Puts units where they belong, from the top down, those that live first; how many subtrees moved. Whoever was above hears that they left.
 CREATE FUNCTION organization_place_all(units uuid[], request_id text) RETURNS int LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
+  ids uuid[];
+  places uuid[];  -- they stand still while keys move
+  spot record;
   next record;
   moved int := 0;
+  before int;
 BEGIN
+  SELECT array_agg(w.id), array_agg(w.place) INTO ids, places
+  FROM (SELECT o.id, place_of(o.id) AS place FROM organization o WHERE o.id = ANY (units)) w WHERE w.place IS NOT NULL;
   LOOP
-    SELECT o.id, o.code, o.name, o.kind, o.version, o.scope_key, x.key AS new_key INTO next
-    FROM (SELECT y.id, y.scope_key, y.valid_to, place_of(y.id) AS place FROM organization y WHERE y.id = ANY (units)) w
-      JOIN organization p ON p.id = w.place JOIN organization o ON o.id = w.id,
-      LATERAL (SELECT p.scope_key || right(o.scope_key, 6) AS key) x
-    WHERE o.scope_key <> x.key AND NOT p.scope_key ^@ o.scope_key
-    ORDER BY coalesce(w.valid_to < today(), false), length(o.scope_key), o.scope_key LIMIT 1;
-    EXIT WHEN NOT FOUND;
-    moved := moved + 1;
-    PERFORM journal('leave', 'organization', next.id, next.version, left(next.scope_key, -6),
-      jsonb_build_object('id', next.id, 'code', next.code, 'name', next.name, 'kind', next.kind), NULL, request_id)
-    WHERE length(next.scope_key) > 6;
-    PERFORM rekey(next.id, next.new_key);
+    before := moved;
+    FOR spot IN SELECT s.id, s.place FROM unnest(ids, places) s(id, place) JOIN organization o ON o.id = s.id
+        ORDER BY coalesce(o.valid_to < today(), false), length(o.scope_key), o.scope_key LOOP
+      SELECT o.id, o.code, o.name, o.kind, o.version, o.scope_key, p.scope_key || right(o.scope_key, 6) AS new_key INTO next
+      FROM organization o JOIN organization p ON p.id = spot.place
+      WHERE o.id = spot.id AND o.scope_key <> p.scope_key || right(o.scope_key, 6) AND NOT p.scope_key ^@ o.scope_key;
+      CONTINUE WHEN NOT FOUND;
+      moved := moved + 1;
+      PERFORM journal('leave', 'organization', next.id, next.version, left(next.scope_key, -6),
+        jsonb_build_object('id', next.id, 'code', next.code, 'name', next.name, 'kind', next.kind), NULL, request_id)
+      WHERE length(next.scope_key) > 6;
+      PERFORM rekey(next.id, next.new_key);
+    END LOOP;
+    EXIT WHEN moved = before;
   END LOOP;
   RETURN moved;
 END $$;
