@@ -435,6 +435,24 @@ def test_a_killed_session_stays_killed_on_every_process(ask, issuer, cluster):
     assert ask(issuer.token()).status == 200  # another log-in
 
 
+def test_sessions_are_listed_and_ended_like_any_other(ask, issuer, world):
+    world.account(world.at("AA-TU", "administrator"), "tu.thoat", ("AA-W1", "viewer"))
+    sid, other = str(uuid.uuid4()), issuer.token("tu.thoat")
+    token = issuer.token("tu.thoat", sid=sid)
+    session = ask(token).json()["session"]
+    assert ask(other).status == 200
+    listed = ask(token, "/v1/me/sessions", at=1).json()["items"]
+    assert {s["id"]: s["current"] for s in listed}[session] is True and len(listed) == 2
+    assert ask(token, f"/v1/me/sessions/{session}", at=1, method="DELETE").status == 204
+    for at in (0, 1):
+        refused(ask(token, at=at))
+        refused(ask(issuer.token("tu.thoat", sid=sid), at=at), "was ended here")
+        assert ask(other, at=at).status == 200
+    assert world.at("AA-TU", "administrator").request("DELETE", "/v1/accounts/tu.thoat/sessions").status in (200, 204)
+    for at in (0, 1):
+        refused(ask(other, at=at))
+
+
 def test_a_killed_log_in_is_killed_under_all_its_grants(ask, issuer, world, cluster):
     world.account(world.at("AA-TU", "administrator"), "ba.noi", ("AA-W1", "viewer"), ("AA-W2", "viewer"))
     sid = str(uuid.uuid4())
