@@ -109,7 +109,9 @@ CREATE INDEX rollup_key ON rollup (scope_key);
 -- ---- rekeying ----------------------------------------------------------------------------------------------
 -- Revisions have no index by key: those of a value are found by it, those of one that is no more by its deletion.
 CREATE INDEX value_revision_deleted_key ON value_revision (scope_key) WHERE state = 'deleted';
-CREATE FUNCTION rekey_values(old_key text, new_key text) RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
+-- (A join by hash would read every revision there is.)
+CREATE FUNCTION rekey_values(old_key text, new_key text) RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp
+  SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
   EXECUTE 'WITH moved AS (
       UPDATE value v SET scope_key = $2 || substr(v.scope_key, $3) WHERE v.scope_key >= $1 AND v.scope_key < $1 || ''~'' RETURNING v.id
@@ -120,6 +122,10 @@ BEGIN
     FROM (SELECT id FROM moved UNION ALL SELECT id FROM gone) m WHERE r.value_id = m.id'
   USING old_key, new_key, length(old_key) + 1;
 END $$;
+-- An assignment that only gets another key names the same units as before: those whose unit moved are found by their new spans.
+DROP TRIGGER assignment_changed ON assignment;
+CREATE TRIGGER assignment_changed AFTER INSERT OR UPDATE OF organization_id, kind, under_id, mode, entered_by, source, client_id, validity
+  ON assignment FOR EACH ROW EXECUTE FUNCTION assignment_changed();
 -- Gives a unit and its subtree another key in every table. The unit's own tree lock must be held alone.
 CREATE FUNCTION rekey(unit uuid, new_key text) RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
@@ -140,12 +146,12 @@ BEGIN
 
   UPDATE organization o SET scope_key = new_key || substr(o.scope_key, at), root_id = CASE o.root_id WHEN old_root THEN new_root ELSE o.root_id END
   WHERE o.scope_key >= old_key AND o.scope_key < old_key || '~';
+  PERFORM rekey_values(old_key, new_key);
   FOREACH t IN ARRAY ARRAY['account', 'client', 'access_grant', 'mandate', 'rollup', 'assignment', 'target',
       'programme', 'programme_pillar', 'indicator', 'reorganization_unit'] LOOP
     EXECUTE format('UPDATE %I SET scope_key = $2 || substr(scope_key, $3) WHERE scope_key >= $1 AND scope_key < $1 || ''~''', t)
       USING old_key, new_key, at;
   END LOOP;
-  PERFORM rekey_values(old_key, new_key);
   UPDATE organization_span s SET scope_key = o.scope_key FROM organization o
   WHERE o.scope_key >= new_key AND o.scope_key < new_key || '~' AND s.organization_id = o.id;
   UPDATE organization_closure c SET scope_key = o.scope_key FROM organization o

@@ -11,6 +11,10 @@ CREATE INDEX value_updated ON value (updated_at, id, scope_key);
 -- What few units are, found in tree order.
 CREATE INDEX organization_attached ON organization (attached, scope_key);
 CREATE INDEX organization_ended ON organization ((valid_to IS NULL), scope_key);
+-- The indexes of the constraints against overlaps are slow to look up a unit by (their pages overlap).
+CREATE INDEX organization_span_unit ON organization_span (organization_id);
+CREATE INDEX organization_closure_unit ON organization_closure (descendant_id, ancestor_id);
+CREATE INDEX organization_identifier_unit ON organization_identifier (organization_id);
 
 -- ---- search ------------------------------------------------------------------------------------------------
 -- A search that finds few units is answered by their ids. One that finds very many (a word such as "chi bộ" stands in nearly every

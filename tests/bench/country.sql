@@ -1,8 +1,8 @@
 -- The whole country below the root :root: 34 provinces and 3,321 communes as they are, 79 cells in each commune: 265,715 units with
 -- the root. 30 monthly indicators over 24 months: every commune reports them (2.4 million values), and so do the cells of
 -- the first ten communes of one province, so that each of these has 80 units and 57,600 values. Values, revisions, sums and
--- assignments are written as the schema's triggers would have left them, the sums folded. Ids end in a number:
---   100000000000 + n units (in breadth: provinces, communes, cells), 200000000000 + n indicators.
+-- assignments are written as the schema's triggers would have left them, the sums folded. Ids begin with a number:
+--   10000000 + n units (in breadth: provinces, communes, cells), 20000000 + n indicators.
 -- Before it: the root made by bootstrap, and a table bench_unit (code, parent_code, name, kind) of provinces and communes.
 \set ON_ERROR_STOP on
 SET session_replication_role = replica; -- no triggers, no foreign keys looked up one by one
@@ -15,7 +15,9 @@ CREATE FUNCTION pg_temp.key6(n bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$
   SELECT substr('0123456789abcdefghijklmnopqrstuv', (n >> 25 & 31)::int + 1, 1) || substr('0123456789abcdefghijklmnopqrstuv', (n >> 20 & 31)::int + 1, 1)
     || substr('0123456789abcdefghijklmnopqrstuv', (n >> 15 & 31)::int + 1, 1) || substr('0123456789abcdefghijklmnopqrstuv', (n >> 10 & 31)::int + 1, 1)
     || substr('0123456789abcdefghijklmnopqrstuv', (n >> 5 & 31)::int + 1, 1) || substr('0123456789abcdefghijklmnopqrstuv', (n & 31)::int + 1, 1) $$;
-CREATE FUNCTION pg_temp.id(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$ SELECT ('01900000-0000-7000-8000-' || n)::uuid $$;
+-- Ids differ in their first bits, as those made one after the other do: a GiST index knows uuids by these.
+CREATE FUNCTION pg_temp.id(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
+  AS $$ SELECT (left(n::text, 1) || right(n::text, 7) || '-0000-7000-8000-000000000000')::uuid $$;
 BEGIN;
 
 -- ---- units -------------------------------------------------------------------------------------------------
