@@ -37,6 +37,8 @@ struct key_source {
     bool stale, failing;
 };
 
+static int make_tokens(struct key_source *s);
+
 /* ---- one reading ---- */
 
 static int read_file(const char *name, struct buf *ret, char *reason, size_t reason_n)
@@ -126,6 +128,29 @@ static int load(struct key_source *s)
             report.skipped, report.reason);
     s->stale = s->failing = false;
     return 0;
+}
+
+int key_source_check(const struct config_issuer *config, FILE *out)
+{
+    _cleanup_(buf_free) struct buf text = { 0 };
+    struct key_source s = { .config = config };
+    struct token_jwks_report report = { 0 };
+    char reason[160] = "";
+    int r;
+
+    buf_init(&text, TOKEN_JWKS_MAX);
+    r = make_tokens(&s);
+    if (r == 0)
+        r = read_source(&s, &text, reason, sizeof(reason));
+    if (r == 0)
+        r = token_outside_set_keys(s.tokens, buf_cstr(&text), text.n, &report);
+    if (r == 0)
+        fprintf(out, "# issuer.%s: %zu keys, %zu passed over%s%s\n", config->name, report.keys, report.skipped,
+            report.reason[0] != '\0' ? "; " : "", report.reason);
+    else
+        fprintf(out, "# issuer.%s: no keys: %s\n", config->name, reason[0] != '\0' ? reason : report.reason);
+    token_outside_free(s.tokens);
+    return r == 0 ? 0 : -EIO;
 }
 
 /* ---- the thread ---- */

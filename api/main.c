@@ -7,7 +7,9 @@
 
 #include "arena.h"
 #include "commands.h"
+#include "fetch.h"
 #include "health.h"
+#include "key_source.h"
 #include "log.h"
 #include "migrate.h"
 #include "secret.h"
@@ -77,13 +79,19 @@ static int open_log(const struct config *config)
 
 int command_check(const struct config *config, int argc, char **argv)
 {
+    int r = 0;
+
     (void)argv;
     if (argc > 0) {
         fputs("tiendo check takes no arguments\n", stderr);
         return 2;
     }
     config_print(config, stdout);
-    return health_check_role(config) == 0 ? 0 : 1;
+    if (fetch_init() < 0)
+        return 1;
+    for (size_t i = 0; i < config->n_issuers; i++)
+        r |= key_source_check(&config->issuers[i], stdout);
+    return (r | health_check_role(config)) == 0 ? 0 : 1;
 }
 
 int command_migrate(const struct config *config, int argc, char **argv)

@@ -652,3 +652,15 @@ def test_keys_come_only_from_a_server_that_can_be_trusted(world, cluster, direct
 def test_the_configuration_is_told_and_nothing_of_it_is_a_secret(two):
     text = two[0].command("check").stdout
     assert f"issuer.sso.iss = {ISS}\n" in text and "issuer.loc.jwks_url = http://127.0.0.1" in text
+
+
+def test_check_tells_what_keys_there_are(two, issuer, web):
+    issuer.publish(issuer.rsa, issuer.ec)
+    web.body, web.mode = key_set(web.loc), "good"
+    assert "# issuer.sso: 2 keys, 1 passed over; key 1 is passed over: it is not for signatures\n" in two[0].command("check").stdout
+    web.mode = "status"
+    try:
+        done = two[0].command("check", check=False)
+    finally:
+        web.mode = "good"
+    assert done.returncode == 1 and "# issuer.loc: no keys: answered 503\n" in done.stdout
