@@ -331,10 +331,11 @@ CREATE VIEW directory WITH (security_barrier) AS
   SELECT o.code::text COLLATE "C" AS code, o.name, o.kind, successor_codes(o.id) AS successors
   FROM organization o WHERE o.root_id = (SELECT me_root())
   ORDER BY o.code COLLATE "C";
--- The same by days: a row for each stretch in which name and kind stood still.
+-- The same by days: a row for each stretch in which name and kind stood still. (OFFSET 0: looked up unit by unit, in the order of the codes.)
 CREATE VIEW directory_span WITH (security_barrier) AS
   SELECT o.code::text COLLATE "C" AS code, s.name, s.kind, s.validity, successor_codes(o.id) AS successors
-  FROM organization o JOIN organization_span s ON s.organization_id = o.id WHERE o.root_id = (SELECT me_root())
+  FROM organization o CROSS JOIN LATERAL (SELECT x.name, x.kind, x.validity FROM organization_span x WHERE x.organization_id = o.id OFFSET 0) s
+  WHERE o.root_id = (SELECT me_root())
   ORDER BY o.code COLLATE "C";
 -- Codes below the caller's root of units whose code and name, of a day where one is given, hold every word.
 CREATE FUNCTION directory_search(q text, day date DEFAULT NULL) RETURNS text[] LANGUAGE plpgsql STABLE SECURITY DEFINER

@@ -68,6 +68,7 @@ SELECT o.id, o.code, o.name, o.kind, (SELECT r.ref ->> 'code' FROM organization_
 FROM organization o
 WHERE true
 
+-- (OFFSET 0: each unit's stretch is looked up on its own, so that a page is read in the order of the tree.)
 -- name: organization_list_on :list
 -- id: o.id
 -- sort tree: o.scope_key
@@ -93,7 +94,8 @@ WHERE true
 SELECT o.id, o.code, s.name, s.kind,
   (SELECT r.ref ->> 'code' FROM organization_ref_on(s.parent_id, :as_of::date) r(ref)) AS parent,
   o.attached, o.made_up, o.valid_from, o.valid_to, o.version
-FROM organization o JOIN organization_span s ON s.organization_id = o.id AND s.validity @> :as_of::date
+FROM organization o CROSS JOIN LATERAL (SELECT x.name, x.kind, x.parent_id FROM organization_span x
+  WHERE x.organization_id = o.id AND x.validity @> :as_of::date OFFSET 0) s
 WHERE true
 
 -- name: organization_children :list
