@@ -231,6 +231,39 @@ def test_a_large_import(ward, world):
     assert counts(send(ward, rows)) == (0, 0, len(rows), 0, 0)
 
 
+def test_a_sheet_filled_in_late_overwrites_nothing(ward, code):
+    sheet = ward.get("/v1/values/sheet", [("Accept", "text/csv")], organization="AA-W1", period="2026-Q1", indicator=code)
+    rows = list(csv.DictReader(io.StringIO(sheet.text.lstrip("\ufeff"), newline="")))
+    assert rows[0]["version"] == "" and all(r["number"] == "" for r in rows)
+    assert counts(send(ward, [row(code, rows[1]["organization"], number=7)])) == (1, 0, 0, 0, 0), "somebody is faster"
+    out = io.StringIO()
+    writer = csv.DictWriter(out, rows[0].keys())
+    writer.writeheader()
+    writer.writerows({**r, "number": n} for n, r in enumerate(rows[:3], 1))
+    late = send(ward, out.getvalue(), "text/csv", mode="partial")
+    assert counts(late) == (2, 0, 0, 0, 1)
+    assert [(e["row"], e["pointer"], e["code"]) for e in late.json()["errors"]] == [(2, "#/version", "version_conflict")]
+    assert numbers(ward, code)[(rows[1]["organization"], "2026-Q1")] == 7
+    again = send(ward, out.getvalue(), "text/csv", mode="partial")
+    assert counts(again) == (0, 0, 2, 0, 1), "the same once more changes nothing"
+    named = send(ward, [row(code, rows[1]["organization"], number=8, version=None)])
+    assert named.status == 422 and named.json()["errors"][0]["code"] == "version_conflict", "null is as good as blank"
+    assert counts(send(ward, [row(code, rows[1]["organization"], number=8)])) == (0, 1, 0, 0, 0), "without a version, whatever there is"
+
+
+def test_a_sheet_tells_milestones_that_are_not_reached(world, ward):
+    aa = world.at("AA-TU", "manager")
+    made = world.indicator(aa, samples.fresh("AA-M"), "AA-P", "milestone")["code"]
+    world.assign(aa, made, kind="party_cell", under="AA-W1", entered_by="superior")
+    assert counts(send(ward, [row(made, "AA-W1-C1", done=False), row(made, "AA-W1-C2", done_on="2026-02-03")])) == (2, 0, 0, 0, 0)
+    query = {"organization": "AA-W1", "period": "2026-Q1", "indicator": made}
+    told = {r["organization"]: (r["done"], r["done_on"]) for r in ward.items("/v1/values/sheet", **query)}
+    assert (told["AA-W1-C1"], told["AA-W1-C2"], told["AA-W1-C3"]) == ((False, None), (True, "2026-02-03"), (None, None))
+    sheet = ward.get("/v1/values/sheet", [("Accept", "text/csv")], **query)
+    back = send(ward, sheet.body, "text/csv")
+    assert back.status == 200 and counts(back)[:2] == (0, 0), back
+
+
 @pytest.mark.parametrize("habits", [{}, {"delimiter": ";", "decimal": ","}, {"decimal": "comma"}, {"delimiter": "comma", "decimal": ","},
                                     {"delimiter": "tab", "decimal": "."}], ids=str)
 def test_the_sheet_comes_back_as_it_went(world, ward, code, habits):

@@ -274,3 +274,75 @@ def test_the_sentence_is_vietnamese_and_names_the_figures(aa, make):
 def test_top_bounds_the_lists_and_not_the_counts(aa, make):
     got = explain(aa, "AA-TU", make(values=RATIOS), top=1)
     assert len(got["units"]) == 1 and len(got["missing"]) == 1 and got["units_with_value"] == 3
+
+
+# ---- along which tree ----
+def test_the_tree_is_told_and_the_same_while_nothing_changes(aa, make):
+    code = make(values=RATIOS)
+    now, then = (ask(aa, "AA-TU", code, by="children", tree=tree) for tree in ("current", "reported"))
+    assert (ask(aa, "AA-TU", code)["tree"], now["tree"], then["tree"]) == ("current", "current", "reported")
+    assert now["items"][0]["value"] == then["items"][0]["value"] and then["items"][0]["coverage"].pop("hidden") == 0
+    assert now["items"][0]["coverage"] == then["items"][0]["coverage"]
+    assert explain(aa, "AA-TU", code, tree="reported")["value"] == now["items"][0]["value"]
+    assert aa.get("/v1/progress", organization="AA-TU", period="2026-Q2", tree="tomorrow").status == 400
+
+
+def test_a_unit_must_have_existed_to_be_read_on_its_tree(aa):
+    new = samples.fresh("AA-NEW")
+    made = aa.post("/v1/organizations", {"code": new, "name": "Chi bộ mới", "kind": "party_cell", "parent": "AA-W1", "valid_from": "2026-09-01"})
+    assert made.status == 201, made
+    for path in ("/v1/progress", "/v1/progress/explain"):
+        query = {"organization": new, "period": "2026-Q2", "indicator": "AA-RATIO"}
+        answer = aa.get(path, **query, tree="reported")
+        assert answer.status == 422 and answer.faults() == {("organization", "did_not_exist")}, answer
+        assert aa.get(path, **query, tree="current").status == 200
+
+
+def test_a_figure_of_some_of_the_units_is_preliminary(world, aa, make):
+    code = make(values=RATIOS)
+    world.set_target(aa, code, "AA-TU", comparator="ge", value=50, starts_on="2026-01-01", due_on="2026-12-31")
+    got = item(aa, "AA-TU", code)
+    assert (got["status"], got["preliminary"]) == ("achieved", True)
+    assert "(tạm tính)" in explain(aa, "AA-TU", code)["sentence"]
+    cell = item(aa, "AA-W1-C2", code)
+    assert (cell["status"], cell["preliminary"]) == ("achieved", False)
+    assert item(aa, "AA-W2-C2", code)["preliminary"] is False, "nothing reported is no figure"
+
+
+def test_the_formula_speaks_the_language_of_the_answer(aa, make):
+    code = make(values=RATIOS)
+    query = {"organization": "AA-TU", "period": "2026-Q2", "indicator": code}
+    assert aa.get("/v1/progress/explain", [("Accept-Language", "vi")], **query).json()["formula"] == "100 × Σ tử số / Σ mẫu số"
+    assert aa.get("/v1/progress/explain", [("Accept-Language", "en")], **query).json()["formula"] == "100 × Σ numerator / Σ denominator"
+
+
+def test_units_that_are_not_asked_or_have_nothing_to_tell(aa, make):
+    code = make(values=RATIOS)
+    assert "không áp dụng đối với" in explain(aa, "AA-W1-C3", code)["sentence"]
+    assert "không được giao cho" in explain(aa, "AA-BTG", code)["sentence"]
+
+
+def test_what_pulls_it_down_stands_in_the_order_of_its_effect(aa, make):
+    got = explain(aa, "AA-TU", make(values={"AA-W1-C1": {"numerator": 50, "denominator": 100}, "AA-W2-C1": {"numerator": 0, "denominator": 40},
+                                            "AA-W1-C2": {"numerator": 100, "denominator": 100}}))
+    effects = [abs(p["effect"]) for p in got["pulling_down"]]
+    assert len(effects) == 2 and effects == sorted(effects, reverse=True)
+
+
+def test_a_milestone_of_one_unit_is_said_once(world, aa, make):
+    code = make("milestone", {"AA-W1-C1": {"done": False}})
+    world.set_target(aa, code, "AA-TU", comparator="milestone", due_on="2028-12-31")
+    assert explain(aa, "AA-W1-C1", code)["sentence"].count("hoàn thành") == 2, "what is, and what is asked for"
+
+
+def test_a_programme_that_has_ended_asks_for_nothing(world, aa):
+    programme = samples.fresh("AA-E")
+    made = aa.post("/v1/programmes", {"code": programme, "title": "Đã kết thúc", "owner": "AA-TU", "scope": "AA-TU", "starts_on": "2026-01-01", "ends_on": "2026-03-31"})
+    assert made.status == 201, made
+    code = world.indicator(aa, samples.fresh("AA-G"), programme, "number")["code"]
+    world.assign(aa, code, kind="party_cell", under="AA-TU", entered_by="superior", valid_from="2026-01-01")
+    for period, there in (("2026-Q1", True), ("2026-Q2", False)):
+        items = aa.get("/v1/progress", organization="AA-TU", period=period).json()["items"]
+        assert (code in {i["indicator"]["code"] for i in items}) is there
+        sheet = world.at("AA-W1", "reporter").items("/v1/values/sheet", organization="AA-W1", period=period, limit=1000)
+        assert (code in {r["indicator"] for r in sheet}) is there
