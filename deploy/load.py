@@ -117,8 +117,8 @@ class Loader:
         there = {item["code"] for item in manager.every("/v1/organizations")}
         for text, generation in generations:
             missing = [body for body in generation if body["code"] not in there]
-            each(text, [missing] if missing else [],
-                 lambda rows: manager.post("/v1/organizations/imports", rows, {"strategy": "create"}), size=len)
+            each(text, families(missing, 8), lambda rows: manager.post("/v1/organizations/imports", rows, {"strategy": "create"}),
+                 size=len)
 
     def taken(self):
         """The decisions that are in force here: each by its reference and its day."""
@@ -208,6 +208,15 @@ class Loader:
             "client_id": answer["client_id"], "client_secret": answer["client_secret"],
             "organization": wanted["organization"], "scope": " ".join(wanted["scopes"])})
         self.credentials.save()
+
+
+def families(bodies, most):
+    """The bodies in at most so many parts, siblings in one: the tree keeps the order in which they come."""
+    by_parent = {}
+    for body in bodies:
+        by_parent.setdefault(body["parent"], []).append(body)
+    parts = [[body for family in list(by_parent.values())[n::most] for body in family] for n in range(most)]
+    return [part for part in parts if part]
 
 
 def code_of(reference):
