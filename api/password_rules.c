@@ -9,7 +9,7 @@
 
 #define WORDS_MAX 2 /* a password of so many common words or fewer is common */
 #define RUN_MIN   3 /* characters that make a sequence (abc, 321) or a repetition (aaa) */
-#define NAME_MIN  4 /* shorter names may stand in a password by chance */
+#define NAME_MIN  5 /* shorter names may stand in a password by chance */
 #define NEVER     UINT16_MAX
 
 static const char *const words[] = {
