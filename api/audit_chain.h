@@ -18,9 +18,9 @@ enum chain_fault {
 
 struct chain_row {
     int64_t position;
-    const uint8_t *hash;  /* SECRET_SHA256_BYTES, as stored */
-    struct str text;      /* of the row; p is NULL where it is gone */
-    struct str more;      /* what else is covered; p is NULL for nothing */
+    const uint8_t *hash; /* SECRET_SHA256_BYTES, as stored */
+    struct str text;     /* of the row; p is NULL where it is gone */
+    struct str more;     /* what else is covered; p is NULL for nothing */
 };
 
 struct chain {
@@ -28,7 +28,7 @@ struct chain {
     void *userdata;
     int64_t position, faults;
     uint8_t stored[SECRET_SHA256_BYTES], computed[SECRET_SHA256_BYTES]; /* of that position */
-    bool linked;  /* stored is known */
+    bool linked;                                                        /* stored is known */
     bool pending; /* computed differs from stored: the next row tells which of the two was changed */
     struct buf buf;
 };

@@ -16,10 +16,11 @@
 #define TELL_EVERY  INT64_C(5000000)
 #define FAULTS_TOLD 100
 
-static const char usage[] = "Usage: tiendo audit verify [--checkpoints DIR]\n"
-                            "Recomputes the journal's hash chain from where it was last cut off to its end, compares what it covers, and\n"
-                            "holds it against the signed checkpoints in DIR (checkpoint_dir where not given). Exit status: 0 when all\n"
-                            "is as it was written, 1 when not, 2 when it could not be looked at.\n";
+static const char usage[] =
+    "Usage: tiendo audit verify [--checkpoints DIR]\n"
+    "Recomputes the journal's hash chain from where it was last cut off to its end, compares what it covers, and\n"
+    "holds it against the signed checkpoints in DIR (checkpoint_dir where not given). Exit status: 0 when all\n"
+    "is as it was written, 1 when not, 2 when it could not be looked at.\n";
 
 /* The rows as they were sealed, every text made here and not by functions that stand in the database. */
 static const char walk_sql[] =
@@ -27,11 +28,16 @@ static const char walk_sql[] =
     "jsonb_build_array(j.seq, extract(epoch FROM j.at), j.account_id, j.client_id, j.grant_id, j.session_id, j.action, "
     "j.resource_type, j.resource_id, j.version, j.scope_key, j.programme_id, j.request_id, j.before, j.after)::text, "
     "CASE WHEN j.resource_type = 'value' AND s.position >= $2::bigint THEN CASE WHEN r.value_id IS NULL THEN '' ELSE "
-    "jsonb_build_array(r.value_id, r.version, extract(epoch FROM r.at), r.indicator_id, r.period_id, r.programme_id, r.category, "
-    "r.organization_code, r.period_code, r.state, r.done, r.done_on, r.numerator, r.denominator, r.number, r.note, r.evidence_url, "
-    "r.source, r.reason, r.on_behalf, r.entered_by, r.seat_id, r.account_id, r.client_id, r.grant_id, r.session_id)::text END END, "
-    "j.seq IS NULL, (s.at, s.action, s.resource_type, s.resource_id, s.version, s.scope_key, s.unit, s.programme_id, s.account_id, "
-    "s.client_id) IS NOT DISTINCT FROM (j.at, j.action, j.resource_type, j.resource_id, j.version, j.scope_key, right(j.scope_key, 6), "
+    "jsonb_build_array(r.value_id, r.version, extract(epoch FROM r.at), r.indicator_id, r.period_id, r.programme_id, "
+    "r.category, "
+    "r.organization_code, r.period_code, r.state, r.done, r.done_on, r.numerator, r.denominator, r.number, r.note, "
+    "r.evidence_url, "
+    "r.source, r.reason, r.on_behalf, r.entered_by, r.seat_id, r.account_id, r.client_id, r.grant_id, "
+    "r.session_id)::text END END, "
+    "j.seq IS NULL, (s.at, s.action, s.resource_type, s.resource_id, s.version, s.scope_key, s.unit, s.programme_id, "
+    "s.account_id, "
+    "s.client_id) IS NOT DISTINCT FROM (j.at, j.action, j.resource_type, j.resource_id, j.version, j.scope_key, "
+    "right(j.scope_key, 6), "
     "j.programme_id, j.account_id, j.client_id) "
     "FROM journal_seal s LEFT JOIN journal j ON j.xid = s.xid AND j.seq = s.seq "
     "LEFT JOIN value_revision r ON j.resource_type = 'value' AND r.value_id = j.resource_id AND r.version = j.version "
@@ -48,10 +54,10 @@ struct verify {
     struct chain chain;
 };
 
-#define FAULT(v, ...)                                                                                                 \
-    do {                                                                                                               \
-        if ((v)->faults++ < FAULTS_TOLD)                                                                               \
-            printf(__VA_ARGS__);                                                                                       \
+#define FAULT(v, ...) \
+    do { \
+        if ((v)->faults++ < FAULTS_TOLD) \
+            printf(__VA_ARGS__); \
     } while (0)
 
 static void tell_chain(void *userdata, enum chain_fault fault, int64_t from, int64_t to)
@@ -64,7 +70,9 @@ static void tell_chain(void *userdata, enum chain_fault fault, int64_t from, int
         break;
     case CHAIN_ROW_GONE: FAULT(v, "FAULT position %" PRId64 ": its row was taken out\n", from); break;
     case CHAIN_ROW_CHANGED:
-        FAULT(v, "FAULT position %" PRId64 ": the row, or the revision of a value that it tells of, is not what was sealed here\n",
+        FAULT(v,
+            "FAULT position %" PRId64
+            ": the row, or the revision of a value that it tells of, is not what was sealed here\n",
             from);
         break;
     case CHAIN_SEAL_CHANGED:
@@ -89,7 +97,8 @@ static void look_at_checkpoints(struct verify *v)
 {
     for (size_t i = 0; i < v->n; i++)
         if (!v->list[i].valid)
-            FAULT(v, "FAULT checkpoint %s: forged or damaged: its signature is not this installation's\n", v->list[i].name);
+            FAULT(v, "FAULT checkpoint %s: forged or damaged: its signature is not this installation's\n",
+                v->list[i].name);
 }
 
 /* Checkpoints of this position; those before it were passed over. */
@@ -101,7 +110,9 @@ static void compare_checkpoints(struct verify *v, int64_t position, const uint8_
         if (!c->valid || c->cut || c->position != position)
             continue;
         if (memcmp(c->hash, hash, SECRET_SHA256_BYTES) != 0)
-            FAULT(v, "FAULT position %" PRId64 ": checkpoint %s was signed over another chain: what lies before was written anew\n",
+            FAULT(v,
+                "FAULT position %" PRId64
+                ": checkpoint %s was signed over another chain: what lies before was written anew\n",
                 position, c->name);
         else
             v->attested = position;
@@ -123,9 +134,11 @@ static void check_start(struct verify *v)
         return;
     printf("The chain begins behind position %" PRId64 ": what was older was cut off.\n", v->start);
     if (!attested_cut(v, false))
-        FAULT(v, "FAULT position %" PRId64 ": cut off, but no signed checkpoint says what the chain was there\n", v->start);
+        FAULT(v, "FAULT position %" PRId64 ": cut off, but no signed checkpoint says what the chain was there\n",
+            v->start);
     else if (!attested_cut(v, true))
-        FAULT(v, "FAULT position %" PRId64 ": cut off, but not by the service: no signed cut-*.json says so\n", v->start);
+        FAULT(
+            v, "FAULT position %" PRId64 ": cut off, but not by the service: no signed cut-*.json says so\n", v->start);
 }
 
 static void check_tail(struct verify *v)
@@ -135,8 +148,10 @@ static void check_tail(struct verify *v)
 
         if (!c->valid || c->cut || c->position <= v->chain.position)
             continue;
-        FAULT(v, "FAULT the end is missing: checkpoint %s was signed at position %" PRId64 ", the chain ends at %" PRId64 "\n", c->name,
-            c->position, v->chain.position);
+        FAULT(v,
+            "FAULT the end is missing: checkpoint %s was signed at position %" PRId64 ", the chain ends at %" PRId64
+            "\n",
+            c->name, c->position, v->chain.position);
         return;
     }
 }
@@ -228,22 +243,28 @@ static void check_head(struct verify *v)
 
     from_hex(v->head_hash, head);
     if (v->chain.position != v->head)
-        FAULT(v, "FAULT the end is missing: the sealer stands at position %" PRId64 ", the chain ends at %" PRId64 "\n", v->head,
-            v->chain.position);
+        FAULT(v, "FAULT the end is missing: the sealer stands at position %" PRId64 ", the chain ends at %" PRId64 "\n",
+            v->head, v->chain.position);
     else if (memcmp(head, v->chain.stored, sizeof(head)) != 0)
         FAULT(v, "FAULT position %" PRId64 ": the sealer's own mark is another hash\n", v->head);
 }
 
 /* What the chain alone does not show, each as a query of (place, fault). */
 static const char *const beside[] = {
-    "SELECT 'row ' || j.seq, 'put in behind the sealer: it has no seal, though its transaction is long over' FROM journal j, seal_state s "
+    "SELECT 'row ' || j.seq, 'put in behind the sealer: it has no seal, though its transaction is long over' FROM "
+    "journal j, seal_state s "
     "WHERE j.xid < s.horizon AND NOT s.moving AND NOT EXISTS (SELECT FROM journal_seal x WHERE x.seq = j.seq) LIMIT 20",
-    "SELECT format('value %s/%s/%s', v.indicator_code, v.organization_code, v.period_code), 'is not what its last revision says' FROM value v "
-    "LEFT JOIN value_revision r ON r.value_id = v.id AND r.version = v.version WHERE (r.state, r.done, r.done_on, r.numerator, r.denominator, "
-    "r.number, r.note, r.evidence_url, r.source, r.entered_by, r.on_behalf) IS DISTINCT FROM (v.state, v.done, v.done_on, v.numerator, "
+    "SELECT format('value %s/%s/%s', v.indicator_code, v.organization_code, v.period_code), 'is not what its last "
+    "revision says' FROM value v "
+    "LEFT JOIN value_revision r ON r.value_id = v.id AND r.version = v.version WHERE (r.state, r.done, r.done_on, "
+    "r.numerator, r.denominator, "
+    "r.number, r.note, r.evidence_url, r.source, r.entered_by, r.on_behalf) IS DISTINCT FROM (v.state, v.done, "
+    "v.done_on, v.numerator, "
     "v.denominator, v.number, v.note, v.evidence_url, v.source, v.entered_by, v.on_behalf) LIMIT 20",
-    "SELECT format('value %s/%s/%s', r.value_id, r.organization_code, r.period_code), 'is gone, though no revision withdrew it' FROM "
-    "(SELECT DISTINCT ON (value_id) * FROM value_revision ORDER BY value_id, version DESC) r WHERE r.state <> 'deleted' "
+    "SELECT format('value %s/%s/%s', r.value_id, r.organization_code, r.period_code), 'is gone, though no revision "
+    "withdrew it' FROM "
+    "(SELECT DISTINCT ON (value_id) * FROM value_revision ORDER BY value_id, version DESC) r WHERE r.state <> "
+    "'deleted' "
     "AND NOT EXISTS (SELECT FROM value v WHERE v.id = r.value_id) LIMIT 20",
 };
 
@@ -290,12 +311,14 @@ static void sum_up(const struct verify *v, int64_t began_us)
 
     if (v->faults > FAULTS_TOLD)
         printf("… and %" PRId64 " more.\n", v->faults - FAULTS_TOLD);
-    printf("%" PRId64 " rows, positions %" PRId64 " to %" PRId64 ", in %.1f s (%.0f rows a second).\n", v->rows, v->start + 1,
-        v->chain.position, seconds, (double)v->rows / (seconds > 0 ? seconds : 1));
+    printf("%" PRId64 " rows, positions %" PRId64 " to %" PRId64 ", in %.1f s (%.0f rows a second).\n", v->rows,
+        v->start + 1, v->chain.position, seconds, (double)v->rows / (seconds > 0 ? seconds : 1));
     if (v->n == 0)
-        puts("No checkpoint was looked at: a chain that was written anew from beginning to end, or has lost its end, looks sound.");
+        puts("No checkpoint was looked at: a chain that was written anew from beginning to end, or has lost its end, "
+             "looks sound.");
     else
-        printf("%zu checkpoints in %s; the newest that fits is of position %" PRId64 ".\n", v->n, v->directory, v->attested);
+        printf("%zu checkpoints in %s; the newest that fits is of position %" PRId64 ".\n", v->n, v->directory,
+            v->attested);
     if (v->covers > v->start + 1)
         printf("Before position %" PRId64 " the chain covers that a value was changed, not its figures.\n", v->covers);
     puts(v->faults == 0 ? "All is as it was written." : "NOT as it was written: see above.");

@@ -113,8 +113,7 @@ static int answer(struct feed *feed, const struct db_result *rows)
     text = b.failed ? NULL : arena_strndup(x->arena, b.p, b.n);
     if (text == NULL)
         return -ENOMEM;
-    reply_header(
-        x, "Link", arena_printf(x->arena, "<%s?limit=%s&after=%s>; rel=\"next\"", x->path, feed->most, next));
+    reply_header(x, "Link", arena_printf(x->arena, "<%s?limit=%s&after=%s>; rel=\"next\"", x->path, feed->most, next));
     reply_text(x, 200, (struct str){ text, b.n });
     if (batch)
         x->reply.type = BATCH;
@@ -173,7 +172,8 @@ static int refuse_wait(struct exchange *x, int r)
 {
     reply_header(x, "Retry-After", "1");
     if (r == -EDQUOT)
-        return fail_detail(x, P_TOO_MANY_REQUESTS, "This caller already waits for changes as often as one may at once.");
+        return fail_detail(
+            x, P_TOO_MANY_REQUESTS, "This caller already waits for changes as often as one may at once.");
     return fail(x, P_UNAVAILABLE);
 }
 

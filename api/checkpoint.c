@@ -175,17 +175,19 @@ static bool parse_hash(const char *text, uint8_t ret[SECRET_SHA256_BYTES])
 /* Valid is what this key has signed and what stands in the file of its position. */
 static void judge(struct checkpoint *c, const struct secret_key *key, const char *text)
 {
-    char hash[HASH_TEXT + 1], at[32], mac[2 * SECRET_MAC_BYTES + 1], line[192], expected[2 * SECRET_MAC_BYTES + 1], name[64];
+    char hash[HASH_TEXT + 1], at[32], mac[2 * SECRET_MAC_BYTES + 1], line[192], expected[2 * SECRET_MAC_BYTES + 1],
+        name[64];
     long long position;
 
-    if (sscanf(text, "{\"position\":%lld,\"hash\":\"%64[0-9a-f]\",\"at\":\"%31[^\"]\",\"mac\":\"%64[0-9a-f]\"}", &position, hash, at,
-            mac) != 4)
+    if (sscanf(text, "{\"position\":%lld,\"hash\":\"%64[0-9a-f]\",\"at\":\"%31[^\"]\",\"mac\":\"%64[0-9a-f]\"}",
+            &position, hash, at, mac) != 4)
         return;
     snprintf(line, sizeof(line), "%s%lld %s %s", c->cut ? CUT_SIGN : "", position, hash, at);
     sign(key, line, expected);
     snprintf(name, sizeof(name), "%s%020lld", c->cut ? CUT_NAME : NAME, position);
-    c->valid = secret_equal(mac, strlen(mac), expected, strlen(expected)) && strncmp(c->name, name, strlen(name)) == 0 &&
-               parse_hash(hash, c->hash) && clock_parse_rfc3339(at, strlen(at), &c->at_us) == 0;
+    c->valid = secret_equal(mac, strlen(mac), expected, strlen(expected)) &&
+        strncmp(c->name, name, strlen(name)) == 0 && parse_hash(hash, c->hash) &&
+        clock_parse_rfc3339(at, strlen(at), &c->at_us) == 0;
     if (c->valid)
         c->position = position;
 }
@@ -202,7 +204,7 @@ static bool is_checkpoint(const char *name)
     const char *end = strrchr(name, '.');
 
     return (strncmp(name, NAME, strlen(NAME)) == 0 || strncmp(name, CUT_NAME, strlen(CUT_NAME)) == 0) && end != NULL &&
-           strcmp(end, ".json") == 0;
+        strcmp(end, ".json") == 0;
 }
 
 static int read_one(int dir, const char *name, const struct secret_key *key, struct checkpoint *ret)

@@ -20,7 +20,8 @@ static void tell(void *userdata, enum chain_fault fault, int64_t from, int64_t t
     size_t n = strlen(told);
 
     (void)userdata;
-    snprintf(told + n, sizeof(told) - n, "%s%s %lld %lld", n > 0 ? ", " : "", words[fault], (long long)from, (long long)to);
+    snprintf(
+        told + n, sizeof(told) - n, "%s%s %lld %lld", n > 0 ? ", " : "", words[fault], (long long)from, (long long)to);
 }
 
 /* A sound chain: position n + 1 is row n. */
@@ -37,8 +38,9 @@ static void set_up(void)
         snprintf(rows[i].text, sizeof(rows[i].text), "row %d", i);
         snprintf(rows[i].more, sizeof(rows[i].more), i % 2 ? "more %d" : "", i);
         memcpy(all, previous, SECRET_SHA256_BYTES);
-        n = SECRET_SHA256_BYTES + (size_t)snprintf(all + SECRET_SHA256_BYTES, sizeof(all) - SECRET_SHA256_BYTES, "%s%s%s", rows[i].text,
-                                      rows[i].more[0] ? "\n" : "", rows[i].more);
+        n = SECRET_SHA256_BYTES +
+            (size_t)snprintf(all + SECRET_SHA256_BYTES, sizeof(all) - SECRET_SHA256_BYTES, "%s%s%s", rows[i].text,
+                rows[i].more[0] ? "\n" : "", rows[i].more);
         secret_sha256(all, n, rows[i].hash);
         previous = rows[i].hash;
     }
@@ -138,5 +140,5 @@ START_TEST(another_beginning_does_not_fit)
 END_TEST
 
 RUN_TESTS_WITH("audit_chain", set_up, NULL, a_sound_chain_has_no_fault, a_changed_row_is_told_with_its_position_alone,
-    the_last_row_is_checked_too, a_changed_seal_is_no_changed_row, what_is_taken_out_is_told, a_closed_gap_and_another_order_do_not_fit,
-    another_beginning_does_not_fit)
+    the_last_row_is_checked_too, a_changed_seal_is_no_changed_row, what_is_taken_out_is_told,
+    a_closed_gap_and_another_order_do_not_fit, another_beginning_does_not_fit)

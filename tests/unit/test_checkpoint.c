@@ -142,7 +142,8 @@ START_TEST(chooses_the_newest_that_is_old_enough)
     ck_assert_int_eq(checkpoint_write(directory, &key, 3, HASH), 0);
     ck_assert_int_eq(checkpoint_write(directory, &key, 12, HASH), 0);
     ck_assert_int_eq(checkpoint_write_cut(directory, &key, 20, HASH), 0);
-    spoil("journal-00000000000000000030.json", "{\"position\":30,\"hash\":\"" HASH "\",\"at\":\"2000-01-01T00:00:00.000Z\",\"mac\":\"00\"}");
+    spoil("journal-00000000000000000030.json",
+        "{\"position\":30,\"hash\":\"" HASH "\",\"at\":\"2000-01-01T00:00:00.000Z\",\"mac\":\"00\"}");
     ck_assert_int_eq(checkpoint_choose(directory, &key, 0, INT64_MAX, &c), 1);
     ck_assert_int_eq(c.position, 12);
     ck_assert_int_eq(checkpoint_choose(directory, &key, 12, INT64_MAX, &c), 0);
@@ -151,4 +152,5 @@ START_TEST(chooses_the_newest_that_is_old_enough)
 END_TEST
 
 RUN_TESTS_WITH("checkpoint", set_up, tear_down, signs_the_head, keeps_the_first_of_a_position,
-    says_what_is_wrong_with_the_directory, lists_them_in_order_and_knows_its_own_signature, chooses_the_newest_that_is_old_enough)
+    says_what_is_wrong_with_the_directory, lists_them_in_order_and_knows_its_own_signature,
+    chooses_the_newest_that_is_old_enough)

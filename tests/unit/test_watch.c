@@ -70,5 +70,5 @@ START_TEST(places_are_bounded_and_a_callers_more_so)
 }
 END_TEST
 
-RUN_TESTS_WITH("watch", set_up, tear_down, what_is_there_already_is_not_waited_for, news_wake_and_a_close_wakes_for_good,
-    places_are_bounded_and_a_callers_more_so)
+RUN_TESTS_WITH("watch", set_up, tear_down, what_is_there_already_is_not_waited_for,
+    news_wake_and_a_close_wakes_for_good, places_are_bounded_and_a_callers_more_so)
