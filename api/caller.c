@@ -9,6 +9,7 @@
 #include "limiter.h"
 #include "outside.h"
 #include "service.h"
+#include "throttle.h"
 #include "trouble.h"
 
 static bool trusted(const struct config_list *proxies, const char *address)
@@ -143,6 +144,17 @@ int caller_identify(struct exchange *x, struct identity *ret)
     return (ret->scopes & needed) == needed ? 0 : refuse_scope(x);
 }
 
+/* The grant of one that is known; of another its network, for whoever has one IPv6 address has 2^64 of them. */
+static const char *counted_by(struct exchange *x)
+{
+    const char *network;
+
+    if (x->identity != NULL)
+        return x->identity->grant;
+    network = throttle_network(x->arena, x->client);
+    return network != NULL ? network : x->client;
+}
+
 int caller_limit(struct exchange *x)
 {
     struct limit_state state;
@@ -150,7 +162,7 @@ int caller_limit(struct exchange *x)
 
     if (x->service->limiter == NULL)
         return 0;
-    state = limiter_take(x->service->limiter, x->identity != NULL ? x->identity->grant : x->client, clock_mono_us());
+    state = limiter_take(x->service->limiter, counted_by(x), clock_mono_us());
     text = arena_printf(x->arena, "\"default\";r=%u;t=%u", state.left, state.reset_s);
     if (text != NULL) {
         reply_header(x, "RateLimit-Policy", limiter_policy(x->service->limiter));

@@ -10,7 +10,7 @@ from harness.service import Service, free_port
 def special(world, cluster, directory, clock):
     """A second process on the same database: CORS, metrics, a low rate limit."""
     made = Service(cluster, directory, clock, cors_origins="https://app.example.org", metrics_port=free_port(), rate_limit_per_s=5, rate_limit_burst=10,
-                   issuer=world.service.env["TIENDO_ISSUER"])
+                   trusted_proxies="127.0.0.1", issuer=world.service.env["TIENDO_ISSUER"])
     made.start()
     yield made
     made.assert_clean(made.stop())
@@ -80,6 +80,16 @@ def test_a_rate_limit_counts_per_caller(special, world):
     for a in answers:
         assert re.fullmatch(r'"default";r=\d+;t=\d+', a.header("RateLimit")) and re.fullmatch(r'"default";q=\d+;w=\d+', a.header("RateLimit-Policy"))
     assert http.request("GET", "/v1/me", [("Authorization", f"Bearer {other}")]).status == 200
+
+
+def test_a_rate_limit_counts_strangers_by_network(special):
+    """One who has an IPv6 address has the whole /64."""
+    http = special.http()
+
+    def ask(address):
+        return http.request("GET", "/v1/me", [("X-Forwarded-For", address)]).status
+    assert 429 in [ask(f"2001:db8:7:7::{n:x}") for n in range(40)]
+    assert ask("2001:db8:7:8::1") == 401, "the network beside it"
 
 
 def test_metrics_on_a_listener_of_their_own(special, world):
