@@ -282,7 +282,7 @@ END $$;
 CREATE FUNCTION filter_resource(ref text, parameter text) RETURNS uuid[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
   kind text := split_part(ref, ':', 1);
-  name text := substr(ref, length(split_part(ref, ':', 1)) + 2);
+  named text := substr(ref, length(split_part(ref, ':', 1)) + 2);
   part text[] := string_to_array(substr(ref, length(split_part(ref, ':', 1)) + 2), '/');
   found uuid[];
 BEGIN
@@ -290,11 +290,11 @@ BEGIN
   CASE kind
     WHEN 'value' THEN
       IF cardinality(part) IN (3, 4) THEN found := value_ids(part[1], part[2], part[3], part[4]); END IF;
-    WHEN 'organization' THEN found := ARRAY(SELECT o.id FROM organization o WHERE o.id = organization_id(name));
-    WHEN 'programme' THEN found := ARRAY(SELECT p.id FROM programme p WHERE p.code = name OR p.id::text = lower(name));
-    WHEN 'indicator' THEN found := ARRAY(SELECT i.id FROM indicator i WHERE i.id = indicator_id(name));
-    WHEN 'account' THEN found := ARRAY(SELECT a.id FROM account a WHERE lower(name) IN (a.username, a.id::text));
-    ELSE found := CASE WHEN is_uuid(name) THEN ARRAY[name::uuid] END;
+    WHEN 'organization' THEN found := ARRAY(SELECT o.id FROM organization o WHERE o.id = organization_id(named));
+    WHEN 'programme' THEN found := ARRAY(SELECT p.id FROM programme p WHERE p.code = named OR p.id::text = lower(named));
+    WHEN 'indicator' THEN found := ARRAY(SELECT i.id FROM indicator i WHERE i.id = indicator_id(named));
+    WHEN 'account' THEN found := ARRAY(SELECT a.id FROM account a WHERE lower(named) IN (a.username, a.id::text));
+    ELSE found := CASE WHEN is_uuid(named) THEN ARRAY[named::uuid] END;
   END CASE;
   found := array_remove(found, NULL);
   IF coalesce(cardinality(found), 0) = 0 THEN
