@@ -166,7 +166,9 @@ BEGIN
         OR (o.valid_from <= tiendo.today() AND (o.valid_to IS NULL OR o.valid_to >= tiendo.today())),
       o.heritage IS NOT NULL OR o.owes IS NOT NULL OR g.delegated_from IS NOT NULL
         OR p_permission IS NOT DISTINCT FROM 'reorganizations:write'
-        OR EXISTS (SELECT FROM tiendo.mandate x WHERE x.unit_id = g.organization_id OR x.unit_kind = o.kind),
+        OR EXISTS (SELECT FROM tiendo.mandate x WHERE x.unit_id = g.organization_id)
+        -- (whether there is one for the kind, asked so that it goes by the index however few kinds there are)
+        OR (SELECT x.unit_kind FROM tiendo.mandate x WHERE x.unit_kind >= o.kind ORDER BY x.unit_kind LIMIT 1) IS NOT DISTINCT FROM o.kind,
       g.delegated_from, g.organization_id, g.role, c.scopes, o.scope_key,
       concat(p_grant, '|', p_session, '|', g.account_id, '|', g.client_id, '|', g.organization_id, '|', o.scope_key, '|', o.root_id, '|',
         g.role, '|', p_permission, '|{[', o.scope_key, ',', o.scope_key, '~)}|{[', o.scope_key, ',', o.scope_key, '~)}|',
