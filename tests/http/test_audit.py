@@ -203,7 +203,7 @@ def test_filters_by_who_did_it(world, cluster, figure):
 
 def test_what_is_out_of_sight_filters_like_what_does_not_exist(world, figure):
     ward = world.at("AA-W2", "inspector")
-    for name, seen, none in (("organization", "AA-W1", "NO-SUCH"), ("under", "AA-W1", "NO-SUCH"), ("resource", figure["ref"], "value:X/Y/Z"),
+    for name, seen, none in (("organization", "AA-W1", "NO-SUCH"), ("resource", "programme:BB-P", "programme:NO-SUCH"), ("resource", "indicator:BB-RATIO", "indicator:NO-SUCH"), ("under", "AA-W1", "NO-SUCH"), ("resource", figure["ref"], "value:X/Y/Z"),
                              ("resource", "organization:AA-W1", "organization:NO-SUCH"), ("account", "aa-w1.reporter", "no.such.account")):
         answers = [ward.get(PATH, **{name: value}) for value in (seen, none)]
         assert [a.status for a in answers] == [422, 422] and answers[0].json()["errors"] == answers[1].json()["errors"], name
@@ -216,6 +216,7 @@ def test_pages_stand_still_while_events_are_added(world, cluster):
     caught_up(cluster)
     by, writer = world.at("AA-TU", "inspector"), world.at("AA-TU", "manager")
     for query in ({}, {"under": "AA-W1"}, {"resource_type": "organization"}):
+        caught_up(cluster)
         expected = [e["position"] for e in audit(by, **query)]
         seen, cursor = [], None
         while True:
