@@ -143,7 +143,7 @@ def test_the_tour_of_the_readme(up, state, port):
     assert '"DN-06A"' in parts[4] and '"expected":' in parts[4]
     assert "Quý III/2026" in parts[5] and "Trấn Biên" in parts[5]
     assert '["DN-731-26041","Đảng ủy phường Trung Dũng","Thành ủy Biên Hòa"]' in parts[6]
-    assert '["DN-26041","Đảng ủy phường Trấn Biên","Thành ủy Đồng Nai"]' in parts[6] and "1662/NQ-UBTVQH15" in parts[6]
+    assert '["DN-26041","Đảng ủy phường Trấn Biên","Tỉnh ủy Đồng Nai"]' in parts[6] and "1662/NQ-UBTVQH15" in parts[6]
 
 
 def test_the_demonstration_prints_the_provinces_table(up, state):
