@@ -18,17 +18,17 @@ UPDATE organization_span s SET search = fold(s.name || ' ' || o.code) FROM organ
 CREATE TRIGGER search BEFORE INSERT OR UPDATE OF name ON organization_span FOR EACH ROW EXECUTE FUNCTION organization_span_search();
 CREATE INDEX organization_span_search ON organization_span USING gin (search gin_trgm_ops);
 
--- A unit's code, name and kind of that day, where it is in sight or above what is in sight, as organization_ref() has it; of the caller's own
--- root the directory names every unit, so one that stood above then is named too, wherever it stands now.
+-- A unit's code, name and kind of that day, where it is in sight or above what is in sight, as organization_ref() has it, or where it
+-- stood above that then, wherever it stands now.
 CREATE FUNCTION organization_ref_on(unit uuid, day date) RETURNS jsonb LANGUAGE plpgsql STABLE SECURITY DEFINER
   SET search_path = tiendo, public, pg_temp AS $$
 DECLARE o record;
 BEGIN
-  SELECT x.id, x.code, s.name, s.kind, x.scope_key, x.root_id INTO o
+  SELECT x.id, x.code, s.name, s.kind, x.scope_key INTO o
   FROM organization x JOIN organization_span s ON s.organization_id = x.id AND s.validity @> day
   WHERE x.id = unit;
-  IF o.scope_key <@ area() OR o.root_id = me_root() OR me_seat_key() ^@ o.scope_key
-      OR EXISTS (SELECT FROM unnest(area()) r WHERE lower(r) ^@ o.scope_key) THEN
+  IF o.scope_key <@ area() OR me_seat_key() ^@ o.scope_key OR EXISTS (SELECT FROM unnest(area()) r WHERE lower(r) ^@ o.scope_key)
+      OR EXISTS (SELECT FROM organization_closure c WHERE c.ancestor_id = o.id AND c.validity @> day AND c.scope_key <@ area()) THEN
     RETURN jsonb_build_object('id', o.id, 'code', o.code, 'name', o.name, 'kind', o.kind);
   END IF;
   RETURN NULL;

@@ -134,27 +134,51 @@ def test_without_a_caller_every_table_is_empty(db, relations):
     assert {p for p, in rows(db, "SELECT DISTINCT programme_id FROM tiendo.period")} <= {None}, "a programme's phases are its own"
 
 
-def test_without_a_caller_no_function_gives_anything(db, cluster, world):
-    """Each function that reads the database, called with arguments that name what there is."""
-    ids = dict(cluster.query("SELECT code, id FROM organization"))
-    given = {"uuid": str(ids["AA-W1"]), "text": "AA-W1", "jsonb": "{}", "int4": 5, "int8": 5, "date": "2026-01-01", "uuid[]": [str(ids["AA-W1"])],
-             "_uuid": [str(ids["AA-W1"])], "_text": ["AA-W1"], "bytea": b"x", "bool": True, "numeric": 1, "code": "AA-W1"}
+def call_all(db, cluster, code, unit):
+    """Every function that the service may execute and that reads, with arguments that name the unit: (name, signature, rows or None)."""
+    given = {"uuid": str(unit), "text": code, "jsonb": "{}", "int4": 5, "int8": 5, "date": "2026-01-01", "uuid[]": [str(unit)],
+             "_uuid": [str(unit)], "_text": [code], "bytea": b"x", "bool": True, "numeric": 1, "code": code}
     functions = cluster.query("""SELECT p.proname, p.oid::regprocedure::text, array(SELECT t.typname::text FROM unnest(p.proargtypes) WITH ORDINALITY u(o, n)
             JOIN pg_type t ON t.oid = u.o ORDER BY u.n)
         FROM pg_proc p WHERE p.pronamespace = 'tiendo'::regnamespace AND p.prokind = 'f' AND p.provolatile <> 'i'
         AND has_function_privilege('tiendo_service', p.oid, 'EXECUTE') AND p.prorettype <> 'trigger'::regtype ORDER BY 1""")
-    marks = [code for code in ids if code != "AA-W1"] + [str(i) for i in ids.values() if i != ids["AA-W1"]] + ["Hòa Bình", "An Bình", "Bảo Lộc"]
-    called = 0
     for name, signature, types in functions:
         if name in BEFORE_ENTERING:
             continue
-        values = [given.get(t) for t in types]
         cast = [f"%s::{t[1:]}[]" if t.startswith("_") else f"%s::{t}" if t in given and t != "code" else f"%s::tiendo.{t}" for t in types]
-        found, _ = attempt(db, f"SELECT x::text FROM tiendo.{name}({', '.join(cast)}) x", values)
+        yield name, signature, attempt(db, f"SELECT x::text FROM tiendo.{name}({', '.join(cast)}) x", [given.get(t) for t in types])[0]
+
+
+def test_without_a_caller_no_function_gives_anything(db, cluster, world):
+    """Each function that reads the database, called with arguments that name what there is."""
+    ids = dict(cluster.query("SELECT code, id FROM organization"))
+    marks = [code for code in ids if code != "AA-W1"] + [str(i) for i in ids.values() if i != ids["AA-W1"]] + ["Hòa Bình", "An Bình", "Bảo Lộc"]
+    called = 0
+    for name, signature, found in call_all(db, cluster, "AA-W1", ids["AA-W1"]):
         called += found is not None
         for cell, in found or []:
             assert not any(mark in (cell or "") for mark in marks), (signature, cell[:300])
     assert called > 20
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_entered_no_function_gives_what_is_out_of_scope(world, db, enter, cluster, role):
+    """Each function, asked by someone in AA-W1 for a unit beside it and for one of another root, to read and under all that the role may write."""
+    ids = dict(cluster.query("SELECT code, id FROM organization"))
+    names = dict(cluster.query("SELECT code, name FROM organization"))
+    permissions = [p for p, in cluster.query("""SELECT permission FROM role_permission WHERE role = %s
+        AND (permission LIKE '%%:write' OR permission IN ('organizations:read', 'audit:read', 'accounts:read')) ORDER BY 1""", [role])]
+    for target in ("AA-W2", "BB-W1"):
+        unseen = [c for c in ids if c != target and c not in ("AA-TU",) and not c.startswith("AA-W1")]
+        marks = [f'"{c}"' for c in unseen] + [str(ids[c]) for c in unseen] + [names[target], names["BB-TU"]]
+        for permission in permissions:
+            enter("AA-W1", role, permission)
+            for name, signature, found in call_all(db, cluster, target, ids[target]):
+                # (the directory names the units of one's own root to everybody)
+                allowed = name.startswith(("directory", "successor_codes")) and target == "AA-W2"
+                for cell, in found or []:
+                    assert allowed or not any(mark in (cell or "") for mark in marks), (signature, permission, cell[:300])
+            db.rollback()
 
 
 def test_the_settings_do_not_outlive_the_transaction(db, enter):
@@ -248,7 +272,7 @@ def test_idempotency_rows_are_their_callers_own(world, db, enter, cluster):
 
 # ---- writing -------------------------------------------------------------------------------------------------
 PERMISSIONS = ("organizations:write", "programmes:write", "indicators:write", "values:write", "accounts:write", "clients:write", "grants:write",
-               "mandates:write")
+               "mandates:write", "reorganizations:write", "delegations:write", "me:write")
 
 
 @pytest.mark.parametrize("seat,role", [("AA-W1", role) for role in ROLES] + [("AA-W1-XD", "manager"), ("AA-BTG", "manager"), ("BB-W1", "manager")])
