@@ -70,6 +70,25 @@ BEGIN
     WHERE k.kind IS NOT NULL AND NOT EXISTS (SELECT FROM organization_kind o WHERE o.code = k.kind));
 END $$;
 
+-- The assignments that a span brings with it; an import of many units settles them once, at its end.
+CREATE OR REPLACE FUNCTION assignment_span() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+DECLARE a record;
+BEGIN
+  IF 'on' IN (current_setting('tiendo.reorganizing', true), current_setting('tiendo.importing', true)) THEN RETURN NULL; END IF;
+  PERFORM pg_advisory_xact_lock_shared(assignment_lock_all());
+  FOR a IN SELECT x.indicator_id, s.scope_key FROM made s JOIN assignment x ON x.kind = s.kind
+      UNION SELECT u.indicator_id, s.scope_key FROM made s JOIN assignment_unit u ON u.scope_key = s.scope_key
+      ORDER BY 1, 2 LOOP
+    PERFORM assignment_expand(a.indicator_id, a.scope_key, a.scope_key || '~');
+  END LOOP;
+  RETURN NULL;
+END $$;
+CREATE FUNCTION organization_import_assign(units uuid[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(assignment_lock_all()), assignment_settle(units);
+END $$;
+
 CREATE FUNCTION organization_import_begin() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   CREATE TEMP TABLE import_row (row int, line int, id uuid, code text, name text, kind text, parent text, attached text, made_up text,
@@ -260,7 +279,9 @@ DECLARE
   done record;
   wrong jsonb;
   state text; message text; detail text; hint text; con text;
+  many boolean := (SELECT count(*) > 200 FROM import_row);
 BEGIN
+  PERFORM set_config('tiendo.importing', CASE WHEN many THEN 'on' ELSE '' END, true);
   FOR r IN SELECT i.row, i.line, i.id, i.code, i.faults, o.level,
         jsonb_strip_nulls(to_jsonb(i) || jsonb_build_object('version', nullif(btrim(i.version), ''))) - '{row,line,id,faults}'::text[] AS given
       FROM import_row i JOIN organization_import_order() o ON o.item = i.row
@@ -286,6 +307,10 @@ BEGIN
       INSERT INTO import_item VALUES (r.row, r.line, r.code, 'failed', wrong);
     END IF;
   END LOOP;
+  IF many THEN
+    PERFORM set_config('tiendo.importing', '', true),
+      organization_import_assign(ARRAY(SELECT x.id FROM import_row x JOIN import_item i ON i.row = x.row WHERE i.outcome = 'create'));
+  END IF;
 END $$;
 
 -- The whole import, after organization_import_begin() and the COPY. Of a dry run, and where the status is not 200, the service keeps nothing.
@@ -355,7 +380,7 @@ BEGIN
 END $$;
 
 GRANT SELECT ON directory, directory_span TO tiendo_service;
-GRANT EXECUTE ON FUNCTION closure_of_leaves(uuid[]), organization_import_begin(), import_list(text), import_day(jsonb), import_identifiers(text), import_former(text),
+GRANT EXECUTE ON FUNCTION closure_of_leaves(uuid[]), organization_import_assign(uuid[]), organization_import_begin(), import_list(text), import_day(jsonb), import_identifiers(text), import_former(text),
   import_same_identifiers(jsonb, jsonb, date), import_same_former(jsonb, jsonb, text), organization_import_patch(organization, jsonb, uuid),
   organization_import_shown(jsonb, text[]), organization_import_row(uuid, jsonb, text, text), import_row_faults(text, text, text, text, text),
   organization_import_order(), organization_import_rows(text, text), organization_import(text, text, boolean, text),
