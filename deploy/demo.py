@@ -6,6 +6,7 @@ Standard library only. Running it again changes nothing: the figures are the sam
 import argparse
 import csv
 import io
+import json
 import sys
 import time
 
@@ -104,7 +105,7 @@ class Demo:
         out = io.StringIO()
         writer = csv.DictWriter(out, sheet.fieldnames, delimiter=";", extrasaction="ignore")
         writer.writeheader()
-        writer.writerows({**row, **figures.get((row["indicator"], row["organization"]), {})} for row in sheet)
+        writer.writerows({**row, **cells(figures.get((row["indicator"], row["organization"]), {}))} for row in sheet)
         reporter.post("/v1/values/imports", out.getvalue(), query={"mode": "atomic", **habits},
                       content_type="text/csv; charset=utf-8")
 
@@ -176,6 +177,11 @@ class Demo:
             history = History(self.person("HUE-TU", "manager"), self.person("DN-TU", "manager"))
             history.play()
             history.show()
+
+
+def cells(value):
+    """A value as a sheet's row has it."""
+    return {key: json.dumps(what) if isinstance(what, bool) else what for key, what in value.items()}
 
 
 def put(caller, row, value):
