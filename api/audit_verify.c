@@ -81,14 +81,11 @@ static void tell_chain(void *userdata, enum chain_fault fault, int64_t from, int
     }
 }
 
+/* What is no hash is one that fits nothing. */
 static void from_hex(const char *text, uint8_t ret[SECRET_SHA256_BYTES])
 {
-    for (size_t i = 0; i < SECRET_SHA256_BYTES; i++) {
-        unsigned byte = 0;
-
-        (void)sscanf(text + 2 * i, "%2x", &byte);
-        ret[i] = (uint8_t)byte;
-    }
+    if (!checkpoint_parse_hash(text, ret))
+        memset(ret, 0, SECRET_SHA256_BYTES);
 }
 
 /* ---- checkpoints ---- */

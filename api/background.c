@@ -171,7 +171,7 @@ static int cut_at(struct background *b, const struct checkpoint *c)
 /* Cuts the journal off at a signed checkpoint that is old enough, then takes away what lies before. */
 static int keep_retention(struct background *b)
 {
-    int64_t now = clock_mono_us(), days = b->config->audit_retention_days, start, done;
+    int64_t now = clock_mono_us(), days = b->config->audit_retention_days, start = 0, done = 0;
     struct checkpoint c;
     int r;
 

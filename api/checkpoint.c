@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "text.h"
 
 #define MODE      0640
 #define CUT_SIGN  "cut "
@@ -160,36 +161,53 @@ static int read_file(int dir, const char *name, char *text, size_t size)
     return 0;
 }
 
-static bool parse_hash(const char *text, uint8_t ret[SECRET_SHA256_BYTES])
+bool checkpoint_parse_hash(const char *text, uint8_t ret[SECRET_SHA256_BYTES])
 {
-    for (size_t i = 0; i < SECRET_SHA256_BYTES; i++) {
-        unsigned byte;
+    static const char digits[] = "0123456789abcdef";
 
-        if (sscanf(text + 2 * i, "%2x", &byte) != 1)
-            return false;
-        ret[i] = (uint8_t)byte;
-    }
-    return strlen(text) == HASH_TEXT;
+    if (strlen(text) != HASH_TEXT || strspn(text, digits) != HASH_TEXT)
+        return false;
+    for (size_t i = 0; i < SECRET_SHA256_BYTES; i++)
+        ret[i] = (uint8_t)((strchr(digits, text[2 * i]) - digits) << 4 | (strchr(digits, text[2 * i + 1]) - digits));
+    return true;
+}
+
+/* The text between BEFORE, at *p, and the next quotation mark or comma; *p goes on behind it. */
+static bool take(const char **p, const char *before, char *ret, size_t size)
+{
+    size_t n;
+
+    if (strncmp(*p, before, strlen(before)) != 0)
+        return false;
+    *p += strlen(before);
+    n = strcspn(*p, "\",");
+    if (n == 0 || n >= size)
+        return false;
+    memcpy(ret, *p, n);
+    ret[n] = '\0';
+    *p += n;
+    return true;
 }
 
 /* Valid is what this key has signed and what stands in the file of its position. */
 static void judge(struct checkpoint *c, const struct secret_key *key, const char *text)
 {
-    char hash[HASH_TEXT + 1], at[32], mac[2 * SECRET_MAC_BYTES + 1], line[192], expected[2 * SECRET_MAC_BYTES + 1],
-        name[64];
-    long long position;
+    char position[24], hash[HASH_TEXT + 1], at[32], mac[2 * SECRET_MAC_BYTES + 1], line[192];
+    char expected[2 * SECRET_MAC_BYTES + 1], name[64];
+    int64_t number;
 
-    if (sscanf(text, "{\"position\":%lld,\"hash\":\"%64[0-9a-f]\",\"at\":\"%31[^\"]\",\"mac\":\"%64[0-9a-f]\"}",
-            &position, hash, at, mac) != 4)
+    if (!take(&text, "{\"position\":", position, sizeof(position)) ||
+        !take(&text, ",\"hash\":\"", hash, sizeof(hash)) || !take(&text, "\",\"at\":\"", at, sizeof(at)) ||
+        !take(&text, "\",\"mac\":\"", mac, sizeof(mac)) || str_to_i64(position, 0, INT64_MAX, &number) < 0)
         return;
-    snprintf(line, sizeof(line), "%s%lld %s %s", c->cut ? CUT_SIGN : "", position, hash, at);
+    snprintf(line, sizeof(line), "%s%s %s %s", c->cut ? CUT_SIGN : "", position, hash, at);
     sign(key, line, expected);
-    snprintf(name, sizeof(name), "%s%020lld", c->cut ? CUT_NAME : NAME, position);
+    snprintf(name, sizeof(name), "%s%020lld", c->cut ? CUT_NAME : NAME, (long long)number);
     c->valid = secret_equal(mac, strlen(mac), expected, strlen(expected)) &&
-        strncmp(c->name, name, strlen(name)) == 0 && parse_hash(hash, c->hash) &&
+        strncmp(c->name, name, strlen(name)) == 0 && checkpoint_parse_hash(hash, c->hash) &&
         clock_parse_rfc3339(at, strlen(at), &c->at_us) == 0;
     if (c->valid)
-        c->position = position;
+        c->position = number;
 }
 
 static int by_position(const void *a, const void *b)
@@ -224,8 +242,8 @@ static int read_one(int dir, const char *name, const struct secret_key *key, str
 int checkpoint_choose(
     const char *directory, const struct secret_key *key, int64_t behind, int64_t before_us, struct checkpoint *ret)
 {
-    struct checkpoint *list;
-    size_t n;
+    struct checkpoint *list = NULL;
+    size_t n = 0;
     int r;
 
     r = checkpoint_list(directory, key, &list, &n);

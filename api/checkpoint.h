@@ -26,6 +26,9 @@ MUST_CHECK int checkpoint_write(
 MUST_CHECK int checkpoint_write_cut(
     const char *directory, const struct secret_key *key, int64_t position, const char *hash);
 
+/* A hash as it is written, 64 digits of [0-9a-f]; false for anything else. */
+bool checkpoint_parse_hash(const char *text, uint8_t ret[SECRET_SHA256_BYTES]);
+
 struct checkpoint {
     int64_t position, at_us;
     uint8_t hash[SECRET_SHA256_BYTES];
