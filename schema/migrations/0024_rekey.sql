@@ -220,14 +220,25 @@ END $$;
 
 -- ---- what ended units leave -------------------------------------------------------------------------------
 -- Makes heritage and owes right for the units of these roots.
-CREATE FUNCTION heritage_refresh(roots uuid[]) RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
+CREATE FUNCTION heritage_refresh(changed uuid[]) RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
+DECLARE
+  -- with the roots that lineage ties to them
+  roots uuid[] := ARRAY(
+    WITH RECURSIVE tied AS (
+      SELECT r AS id FROM unnest(changed) r
+      UNION
+      SELECT x.id FROM tied t JOIN (
+        SELECT p.root_id AS a, s.root_id AS b FROM organization_lineage l JOIN organization p ON p.id = l.predecessor_id
+          JOIN organization s ON s.id = l.successor_id WHERE p.root_id <> s.root_id) y ON t.id IN (y.a, y.b),
+        LATERAL (VALUES (y.a), (y.b)) x(id)
+    ) SELECT id FROM tied);
 BEGIN
   WITH RECURSIVE descends(ended, heir) AS (
     SELECT l.predecessor_id, l.successor_id FROM organization_lineage l JOIN organization e ON e.id = l.predecessor_id
     WHERE e.valid_to < today() AND l.on_day > e.valid_to AND e.root_id = ANY (roots)
     UNION
     SELECT d.ended, l.successor_id FROM descends d JOIN organization_lineage l ON l.predecessor_id = d.heir
-      JOIN organization h ON h.id = d.heir AND l.on_day > h.valid_to
+      JOIN organization h ON h.id = d.heir AND h.valid_to < today() AND l.on_day > h.valid_to
   ), owed AS (
     SELECT d.heir AS id, array_agg(e.scope_key ORDER BY e.scope_key) AS keys
     FROM descends d JOIN organization e ON e.id = d.ended GROUP BY d.heir

@@ -29,12 +29,20 @@ BEGIN
   IF o.scope_key <@ area() OR may_reorganize(o.scope_key) THEN RETURN o; END IF;
   RETURN NULL;
 END $$;
--- Changing a unit is a decision of who stands above it; a root's, its own.
-CREATE FUNCTION step_permitted(o organization) RETURNS void LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
+-- Changing a unit is a decision of who stands above it, on every day that it changes and today: a unit's past or future below others is
+-- theirs. A root's is its own.
+CREATE FUNCTION step_permitted(o organization, day date) RETURNS void LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
-  IF NOT may_reorganize(CASE WHEN length(o.scope_key) = 6 THEN o.scope_key ELSE left(o.scope_key, -6) END) THEN
+  IF NOT may_reorganize(CASE WHEN length(o.scope_key) = 6 THEN o.scope_key ELSE left(o.scope_key, -6) END)
+      OR EXISTS (SELECT FROM organization_span s JOIN organization p ON p.id = s.parent_id
+        WHERE s.organization_id = o.id AND s.validity && daterange(least(day, today()), NULL) AND NOT may_reorganize(p.scope_key)) THEN
     PERFORM fail(403, 'forbidden', NULL, format('%s is reorganized by the managers of a unit above it.', o.code));
   END IF;
+END $$;
+-- Who takes over is changed as well, be it by what is given to it: by its own managers, or by those above it.
+CREATE FUNCTION heir_permitted(o organization, day date) RETURNS void LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  IF NOT may_reorganize(o.scope_key) THEN PERFORM step_permitted(o, day); END IF;
 END $$;
 
 -- ---- spans -------------------------------------------------------------------------------------------------
@@ -174,7 +182,7 @@ BEGIN
     w := work_fault(w, at || '/unit_kind', 'unknown_reference', 'no such organization kind');
   END IF;
   IF w.faults <> given OR (unit.o).id IS NULL OR (step ->> 'kind' = 'move' AND (parent.o).id IS NULL) THEN RETURN w; END IF;
-  PERFORM step_permitted(unit.o);
+  PERFORM step_permitted(unit.o, w.day);
   s := span_on((unit.o).id, w.day);
   IF (CASE step ->> 'kind' WHEN 'move' THEN s.parent_id = (parent.o).id WHEN 'rename' THEN s.name = step ->> 'name'
       ELSE s.kind = step ->> 'unit_kind' AND s.name = coalesce(step ->> 'name', s.name) END) THEN
@@ -244,10 +252,10 @@ BEGIN
     w := work_fault(w, at || '/into', 'repeated', format('%s would be merged into itself; it goes on, so leave it out of organizations', (whole.o).code));
   END IF;
   IF w.faults <> given OR NOT parts.whole OR (whole.o).id IS NULL THEN RETURN w; END IF;
-  IF NOT may_reorganize((whole.o).scope_key) THEN PERFORM step_permitted(whole.o); END IF;
+  PERFORM heir_permitted(whole.o, w.day);
   FOREACH part IN ARRAY parts.ids LOOP
     SELECT * INTO STRICT o FROM organization x WHERE x.id = part;
-    PERFORM step_permitted(o);
+    PERFORM step_permitted(o, w.day);
     w := work_end(w, o, ARRAY[(whole.o).id], (SELECT coalesce(jsonb_object_agg(c, (whole.o).id), '{}') FROM unnest(children_on(part, w.day)) c));
   END LOOP;
   w := work_touch(w, (whole.o).id);
@@ -281,7 +289,8 @@ BEGIN
     IF (child.o).id IS NOT NULL AND (heir.o).id IS NOT NULL THEN takes := takes || jsonb_build_object((child.o).id, (heir.o).id); END IF;
   END LOOP;
   IF w.faults <> given OR NOT parts.whole OR (whole.o).id IS NULL THEN RETURN w; END IF;
-  PERFORM step_permitted(whole.o);
+  PERFORM step_permitted(whole.o, w.day);
+  PERFORM heir_permitted(x, w.day) FROM organization x WHERE x.id = ANY (parts.ids) AND x.id <> (whole.o).id;
   FOREACH part IN ARRAY parts.ids LOOP
     w := work_touch(w, part);
   END LOOP;
@@ -301,7 +310,8 @@ BEGIN
     w := work_fault(w, at || '/successors', 'repeated', format('%s would succeed itself', (unit.o).code));
   END IF;
   IF w.faults <> given OR NOT heirs.whole OR (unit.o).id IS NULL THEN RETURN w; END IF;
-  PERFORM step_permitted(unit.o);
+  PERFORM step_permitted(unit.o, w.day);
+  PERFORM heir_permitted(x, w.day) FROM organization x WHERE x.id = ANY (heirs.ids);
   FOREACH heir IN ARRAY heirs.ids LOOP
     w := work_touch(w, heir);
   END LOOP;

@@ -95,6 +95,19 @@ BEGIN
   IF jsonb_array_length(faults) > 0 THEN PERFORM fail(422, 'invalid', faults); END IF;
 END $$;
 
+-- A unit that ends takes no figure of a later period with it: where some have been entered, they are told, and nothing is done.
+CREATE FUNCTION refuse_values_after(w reorganization_work) RETURNS void LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
+DECLARE faults jsonb := (SELECT jsonb_agg(fault('#/effective_on', 'has_values', format('%s has values of %s for %s', x.organization_code, x.indicator_code,
+      x.period_code)))
+    FROM (SELECT v.organization_code, v.indicator_code, v.period_code
+      FROM organization o JOIN value v ON v.scope_key = o.scope_key JOIN period p ON p.id = v.period_id
+      WHERE o.id = ANY (w.touched) AND p.ends_on >= w.day
+        AND NOT EXISTS (SELECT FROM organization_span s WHERE s.organization_id = o.id AND s.validity @> p.ends_on)
+      ORDER BY 1, 2, p.ends_on LIMIT 100) x);
+BEGIN
+  IF faults IS NOT NULL THEN PERFORM fail(422, 'invalid', faults); END IF;
+END $$;
+
 CREATE FUNCTION reorganization_apply(new_id uuid, body jsonb, request_id text, OUT w reorganization_work, OUT impact jsonb) RETURNS record
   LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
@@ -104,6 +117,7 @@ BEGIN
   PERFORM set_config('tiendo.reorganizing', 'on', true);
   w := ROW(new_id, (body ->> 'effective_on')::date, coalesce((body ->> 'made_up')::boolean, false), '{}', '{}', '{}', '{}', '[]')::reorganization_work;
   w := reorganization_steps(w, body -> 'steps');
+  PERFORM refuse_values_after(w);
   PERFORM carry_apart(w, body -> 'carry');
   PERFORM tree_settle(w.touched, 'reorganize', request_id);
   impact := reorganization_impact(w);
@@ -117,22 +131,41 @@ END $$;
 CREATE FUNCTION reorganization_state(effective_on date, reverted_at timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
   SELECT CASE WHEN reverted_at IS NOT NULL THEN 'reverted' WHEN effective_on > tiendo.today() THEN 'planned' ELSE 'in_force' END $$;
 
--- As answered. Steps and impact name units; who sees only some of the units concerned is told the decision, and these.
-CREATE FUNCTION reorganization_json(ref uuid) RETURNS jsonb LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+-- Units that a reorganization names beside those it changed: what they stood and stand below from its day on, and their successors.
+CREATE FUNCTION reorganization_named(r reorganization) RETURNS SETOF text LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
+  SELECT p.scope_key FROM (
+    SELECT (s ->> 3)::uuid AS id FROM (SELECT b.value FROM jsonb_each(r.before) b UNION ALL SELECT a.value FROM jsonb_each(r.after) a) x,
+      jsonb_array_elements(x.value -> 'spans') s WHERE (s ->> 0)::daterange && daterange(r.effective_on - 1, NULL)
+    UNION SELECT l.successor_id FROM organization_lineage l WHERE l.reorganization_id = r.id) n
+  JOIN organization p ON p.id = n.id $$;
+
+-- As answered. Steps and impact name units: who sees only some of the units concerned is told the decision, and these. What lies above
+-- one's own seat is known to everybody below; the impact, which counts grants, is for who defines or administers over all of it.
+-- operator: by whom nobody entered, and who sees all.
+CREATE FUNCTION reorganization_shown(ref uuid, operator boolean) RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   r reorganization;
   seen jsonb; n int;
+  whole boolean; over_all boolean;
 BEGIN
   SELECT * INTO r FROM reorganization x WHERE x.id = ref;
   SELECT coalesce(jsonb_agg(o.code ORDER BY o.scope_key), '[]'), count(*) INTO seen, n
   FROM reorganization_unit u JOIN organization o ON o.id = u.organization_id
-  WHERE u.reorganization_id = r.id AND (me_grant() IS NULL OR u.scope_key <@ area());
+  WHERE u.reorganization_id = r.id AND (operator OR u.scope_key <@ area());
+  IF n = 0 THEN RETURN NULL; END IF;
+  whole := operator OR (n = r.units AND NOT EXISTS (SELECT FROM reorganization_named(r) k WHERE NOT (k <@ area() OR me_seat_key() ^@ k)));
+  over_all := operator OR (whole AND me_role() IN ('manager', 'administrator', 'connector')
+    AND NOT EXISTS (SELECT FROM reorganization_named(r) k WHERE NOT (k <@ area() OR may_reorganize(k))));
   RETURN jsonb_build_object('id', r.id, 'decision', r.decision, 'title', r.title, 'effective_on', r.effective_on,
     'state', reorganization_state(r.effective_on, r.reverted_at), 'made_up', r.made_up, 'note', r.note,
-    'organizations', seen, 'whole', n = r.units,
-    'steps', CASE WHEN n = r.units THEN r.steps END, 'carry', r.carry, 'impact', CASE WHEN n = r.units THEN r.impact END,
+    'organizations', seen, 'whole', whole,
+    'steps', CASE WHEN whole THEN r.steps END, 'carry', r.carry, 'impact', CASE WHEN over_all THEN r.impact END,
     'reverted_at', tstz(r.reverted_at), 'revert_reason', r.revert_reason, 'version', r.version,
     'created_at', tstz(r.created_at), 'updated_at', tstz(r.updated_at));
+END $$;
+CREATE FUNCTION reorganization_json(ref uuid) RETURNS jsonb LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  RETURN reorganization_shown(ref, false);
 END $$;
 
 -- Tries or does it. A trial goes through everything, and takes it back. (A state that ends in 000 would stand for its whole class.)
@@ -168,14 +201,15 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'TD999', MESSAGE = 'taken back', DETAIL = done.impact::text;
   END IF;
   PERFORM journal('create', 'reorganization', new_id, 1, (SELECT u.scope_key FROM reorganization_unit u WHERE u.reorganization_id = new_id
-    ORDER BY length(u.scope_key), u.scope_key LIMIT 1), NULL, reorganization_json(new_id));
-  RETURN reorganization_json(new_id)::text;
+    ORDER BY length(u.scope_key), u.scope_key LIMIT 1), NULL, reorganization_shown(new_id, true));
+  RETURN reorganization_shown(new_id, true)::text;
 END $$;
 
 -- ---- taking it back ----------------------------------------------------------------------------------------
 -- What has been built on a reorganization since.
-CREATE FUNCTION reorganization_dependants(r reorganization) RETURNS jsonb LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
-  SELECT coalesce(jsonb_agg(fault('#', 'depends', d.what) ORDER BY d.what), '[]') FROM (
+CREATE FUNCTION reorganization_dependants(r reorganization) RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  RETURN (SELECT coalesce(jsonb_agg(fault('#', 'depends', d.what) ORDER BY d.what), '[]') FROM (
     SELECT format('%s has been changed since', o.code) AS what
     FROM jsonb_each(r.after) a JOIN organization o ON o.id = a.key::uuid WHERE unit_image(o.id) <> a.value
     UNION ALL
@@ -190,9 +224,17 @@ CREATE FUNCTION reorganization_dependants(r reorganization) RETURNS jsonb LANGUA
       UNION ALL SELECT 'mandates' WHERE EXISTS (SELECT FROM mandate m WHERE o.id IN (m.giver_id, m.unit_id, m.over_id))
       UNION ALL SELECT 'assignments' WHERE EXISTS (SELECT FROM assignment a WHERE o.id IN (a.organization_id, a.under_id))
       UNION ALL SELECT 'targets' WHERE EXISTS (SELECT FROM target t WHERE t.organization_id = o.id)
+      UNION ALL SELECT 'a predecessor or a successor' WHERE EXISTS (SELECT FROM organization_lineage l
+        WHERE o.id IN (l.predecessor_id, l.successor_id) AND l.reorganization_id <> r.id)
+      UNION ALL SELECT 'history that is kept apart' WHERE EXISTS (SELECT FROM organization_carry c
+        WHERE o.id IN (c.predecessor_id, c.organization_id) AND c.reorganization_id <> r.id)
+      UNION ALL SELECT 'ended what others hold' WHERE EXISTS (SELECT FROM access_grant g WHERE g.revoked_seat = o.id)
+        OR EXISTS (SELECT FROM mandate m WHERE m.ended_seat = o.id)
+      UNION ALL SELECT 'revisions of values' WHERE EXISTS (SELECT FROM value_revision v WHERE v.scope_key = o.scope_key)
       UNION ALL SELECT 'programmes' WHERE EXISTS (SELECT FROM programme p WHERE o.id IN (p.owner_id, p.scope_id))
       UNION ALL SELECT 'units below it' WHERE EXISTS (SELECT FROM organization_span s WHERE s.parent_id = o.id AND NOT r.after ? s.organization_id::text)) x
-    WHERE o.id = ANY (r.established)) d $$;
+    WHERE o.id = ANY (r.established)) d);
+END $$;
 
 -- Puts the units' spans and identifiers back as they were.
 CREATE FUNCTION reorganization_undo(r reorganization, request_id text) RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
@@ -230,14 +272,22 @@ DECLARE
   depends jsonb;
   o organization;
 BEGIN
+  IF me_permission() IS DISTINCT FROM 'reorganizations:write' THEN PERFORM fail(403, 'forbidden'); END IF;
   SELECT * INTO r FROM reorganization x WHERE is_uuid(ref) AND x.id = ref::uuid
     AND EXISTS (SELECT FROM reorganization_unit y WHERE y.reorganization_id = x.id AND y.scope_key <@ area());
   IF NOT FOUND THEN PERFORM fail(404, 'not_found'); END IF;
   -- (who only took over, or took in, need not be above: it was not changed itself)
   FOR o IN SELECT x.* FROM reorganization_unit y JOIN organization x ON x.id = y.organization_id
       WHERE y.reorganization_id = r.id AND r.after -> x.id::text IS DISTINCT FROM r.before -> x.id::text LOOP
-    PERFORM step_permitted(o);
+    PERFORM step_permitted(o, r.effective_on);
   END LOOP;
+  -- what needed a right above a unit's old and new place needs it to be undone
+  IF EXISTS (SELECT FROM (SELECT b.value FROM jsonb_each(r.before) b UNION ALL SELECT a.value FROM jsonb_each(r.after) a) x,
+        jsonb_array_elements(x.value -> 'spans') s JOIN organization p ON p.id = (s ->> 3)::uuid
+      WHERE (s ->> 0)::daterange && daterange(least(r.effective_on, today()), NULL) AND NOT may_reorganize(p.scope_key))
+      OR EXISTS (SELECT FROM organization_lineage l JOIN organization p ON p.id = l.successor_id WHERE l.reorganization_id = r.id AND NOT may_reorganize(p.scope_key)) THEN
+    PERFORM fail(403, 'forbidden', NULL, 'A reorganization is taken back by who may change every unit it concerns.');
+  END IF;
   IF if_match IS NULL THEN PERFORM fail(428, 'precondition_required'); END IF;
   IF if_match <> '*' AND r.version::text <> ALL (string_to_array(if_match, ',')) THEN PERFORM fail(412, 'version_conflict'); END IF;
   IF r.reverted_at IS NOT NULL THEN PERFORM fail(409, 'already_reverted'); END IF;

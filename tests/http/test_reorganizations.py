@@ -102,6 +102,31 @@ def test_a_seat_of_the_past_reads_on_and_writes_no_more(world, aa, ward):
     assert refused.status == 403 and ward in refused.json()["detail"] and "2026-07-01" in refused.json()["detail"]
 
 
+def test_no_figure_is_left_behind_by_a_late_decision(world, aa, ward):
+    """What was entered for a period after the end would count nowhere: it is told, and nothing is changed."""
+    world.must(world.connector().enter("AA-SUM", ward, PERIOD, {"number": 5}))
+    total = figure(aa, "AA-TU", "AA-SUM")
+    for steps in ([{"kind": "merge", "organizations": [ward], "into": "AA-W2"}],):
+        refused = decide(aa, steps, on="2026-02-01", status=422)
+        assert faults(refused) == [("#/effective_on", "has_values")] and ward in refused.text and PERIOD in refused.text
+    assert figure(aa, "AA-TU", "AA-SUM") == total
+    decide(aa, [{"kind": "merge", "organizations": [ward], "into": "AA-W2"}], on="2026-04-01")
+    assert figure(aa, "AA-TU", "AA-SUM") == total
+
+
+def test_what_is_planned_passes_nothing_on_before_its_day(world, aa, ward):
+    b, c = samples.fresh("AA-RW"), samples.fresh("AA-RW")
+    for code in (b, c):
+        world.unit(aa, code, f"Đảng ủy phường {code}", WARD, "AA-TU")
+    world.must(world.connector().enter("AA-SUM", ward, PERIOD, {"number": 5}))
+    world.staff(world.at("AA-TU", "administrator"), c, ("reporter",))
+    decide(aa, [{"kind": "merge", "organizations": [ward], "into": b}])
+    decide(aa, [{"kind": "merge", "organizations": [b], "into": c}], on="2027-06-01")
+    heir = world.at(c, "reporter")
+    assert heir.get(f"/v1/values/AA-SUM/{ward}/{PERIOD}").status == 404 == heir.get(f"/v1/organizations/{ward}").status
+    assert heir.enter("AA-SUM", ward, "2025-Q4", {"number": 1}).status == 404
+
+
 def test_history_is_kept_apart_where_the_decision_says_so(world, aa, ward):
     new = samples.fresh("AA-NEW")
     world.must(world.connector().enter("AA-SUM", ward, PERIOD, {"number": 5}))
@@ -217,6 +242,12 @@ def test_what_has_been_built_on_is_not_taken_back(world, aa, ward):
     assert refused.status == 409 and refused.code == "has_dependants"
     told = " ".join(f["detail"] for f in refused.json()["errors"])
     assert "values" in told and "units below it" in told
+    other, next_one = samples.fresh("AA-RW"), samples.fresh("AA-NEW")
+    world.unit(aa, other, "Đảng ủy phường hai", WARD, "AA-TU")
+    begun = decide(aa, [{"kind": "establish", "code": next_one, "name": "Đảng ủy phường ba", "unit_kind": WARD, "parent": "AA-TU"}])
+    decide(aa, [{"kind": "dissolve", "organization": other, "successors": [next_one]}], on="2026-07-02")
+    refused = aa.post(f"/v1/reorganizations/{begun['id']}/revert", {"reason": "Nhầm"}, [("If-Match", "*")])
+    assert refused.code == "has_dependants" and "predecessor" in refused.text
     later = decide(aa, [{"kind": "rename", "organization": new, "name": "Khác"}], on="2026-08-01")
     assert aa.post(f"/v1/reorganizations/{later['id']}/revert", {"reason": "Nhầm"}, [("If-Match", "*")]).status == 200
 
@@ -231,12 +262,54 @@ def test_a_unit_is_reorganized_by_who_stands_above_it(world, aa, ward):
     assert decide(world.at("AA-TU", "administrator"), [{"kind": "rename", "organization": ward, "name": "x"}], status=403)
 
 
+def test_the_past_and_the_future_below_others_are_theirs(world, aa, ward):
+    """A unit is changed by who stands above it on every day that changes, not only today."""
+    host = samples.fresh("AA-RW")
+    world.unit(aa, host, "Đảng ủy phường chủ", WARD, "AA-TU")
+    world.unit(aa, f"{host}-T", "Tổ", CELL, host)
+    for code in (ward, host):
+        world.staff(world.at("AA-TU", "administrator"), code, ("manager",))
+    mine = world.at(host, "manager")
+    moved = decide(aa, [{"kind": "move", "organization": f"{ward}-C1", "parent": host}])
+    for step in ({"kind": "rename", "organization": f"{ward}-C1", "name": "x"}, {"kind": "move", "organization": f"{ward}-C1", "parent": f"{host}-T"}):
+        decide(mine, [step], on="2025-03-01", status=403)
+    decide(mine, [{"kind": "rename", "organization": f"{ward}-C1", "name": "Tên mới"}], on="2026-08-01")
+    # what was decided above is taken back above
+    for who in (mine, world.at(ward, "manager")):
+        assert who.post(f"/v1/reorganizations/{moved['id']}/revert", {"reason": "x"}, [("If-Match", "*")]).status in (403, 404)
+    planned = decide(aa, [{"kind": "move", "organization": f"{host}-T", "parent": ward}], on="2027-01-01")
+    decide(mine, [{"kind": "move", "organization": f"{host}-T", "parent": host}], on="2027-02-01", status=403)
+    assert mine.post(f"/v1/reorganizations/{planned['id']}/revert", {"reason": "x"}, [("If-Match", "*")]).status == 403
+
+
+def test_nothing_is_handed_to_a_unit_one_does_not_define(world, aa, ward):
+    """Successors and the units that children are given to are changed as well."""
+    board = samples.fresh("AA-BAN")
+    world.unit(aa, board, "Ban xây dựng", "party_building_board", ward)
+    for code in (f"{board}-X", f"{board}-Y"):
+        world.unit(aa, code, "Tổ", CELL, board)
+    world.unit(aa, f"{board}-X-1", "Nhóm", CELL, f"{board}-X")
+    world.staff(world.at("AA-TU", "administrator"), board, ("manager",))
+    mine = world.at(board, "manager")  # reads its ward by the mandate of its kind
+    decide(mine, [{"kind": "dissolve", "organization": f"{board}-Y", "successors": [f"{ward}-C1"]}], status=403)
+    decide(mine, [{"kind": "split", "organization": f"{board}-X", "successors": [f"{ward}-C1", f"{board}-Y"],
+                   "children": [{"organization": f"{board}-X-1", "into": f"{ward}-C1"}]}], status=403)
+    decide(mine, [{"kind": "merge", "organizations": [f"{board}-Y"], "into": f"{ward}-C1"}], status=403)
+
+
 def test_who_sees_a_part_reads_the_decision_and_its_own_units(world, aa, ward):
     made = decide(aa, [{"kind": "rename", "organization": ward, "name": "Một"}, {"kind": "rename", "organization": "AA-W2", "name": "Hai"}])
     world.staff(world.at("AA-TU", "administrator"), ward, ("viewer",))
     seen = world.at(ward, "viewer").get(f"/v1/reorganizations/{made['id']}").json()
     assert seen["organizations"] == [ward] and seen["whole"] is False and seen["steps"] is None and seen["impact"] is None
     assert world.at("BB-TU", "manager").get(f"/v1/reorganizations/{made['id']}").status == 404
+    # where a unit came from or goes to is out of sight as well
+    away = decide(aa, [{"kind": "move", "organization": f"{ward}-C2", "parent": "AA-W2"}], on="2027-01-01")
+    seen = world.at(ward, "viewer").get(f"/v1/reorganizations/{away['id']}")
+    assert seen.json()["organizations"] == [f"{ward}-C2"] and seen.json()["whole"] is False and "AA-W2" not in seen.text
+    own = decide(aa, [{"kind": "rename", "organization": f"{ward}-C1", "name": "Ba"}])
+    seen = world.at(ward, "viewer").get(f"/v1/reorganizations/{own['id']}").json()
+    assert seen["whole"] is True and seen["steps"] and seen["impact"] is None
     assert made["id"] in [i["id"] for i in world.at(ward, "viewer").items("/v1/reorganizations", organization=ward, sort="-effective_on")]
     assert made["id"] not in [i["id"] for i in world.at("AA-W1", "viewer").items("/v1/reorganizations", state="in_force")]
 
