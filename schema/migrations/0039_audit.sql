@@ -20,7 +20,9 @@ CREATE INDEX journal_seal_client ON journal_seal (client_id, position) WHERE cli
 CREATE UNIQUE INDEX organization_by_label ON organization (right(scope_key, 6));
 
 -- From this position on the chain covers a value's revision too, not only the row that tells of it.
-ALTER TABLE seal_state ADD COLUMN covers_from bigint NOT NULL DEFAULT 1;
+ALTER TABLE seal_state ADD COLUMN covers_from bigint NOT NULL DEFAULT 1,
+  -- Of the transaction that horizon names, what is sealed already: a step may end in the middle of a long one.
+  ADD COLUMN inside bigint NOT NULL DEFAULT 0;
 UPDATE seal_state SET covers_from = position + 1;
 
 -- What was cut off at the beginning, newest last: the chain begins behind the newest.
@@ -34,16 +36,25 @@ ALTER TABLE journal_cut ENABLE ROW LEVEL SECURITY;
 ALTER TABLE journal_cut FORCE ROW LEVEL SECURITY;
 CREATE POLICY owner_all ON journal_cut TO tiendo_owner USING (true) WITH CHECK (true);
 
--- What the chain covers of a value's revision: all but its place in the tree, which moves with its unit.
-CREATE FUNCTION revision_text(r value_revision) RETURNS text LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
-  SELECT jsonb_build_array(r.value_id, r.version, extract(epoch FROM r.at), r.indicator_id, r.period_id, r.programme_id, r.category,
-    r.organization_code, r.period_code, r.state, r.done, r.done_on, r.numerator, r.denominator, r.number, r.note, r.evidence_url, r.source,
-    r.reason, r.on_behalf, r.entered_by, r.seat_id, r.account_id, r.client_id, r.grant_id, r.session_id)::text $$;
--- What is hashed after the hash before it: the row and, where the chain covers it, the revision behind it.
-CREATE FUNCTION sealed_text(j journal, covered boolean) RETURNS text LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
+-- What the chain covers of a row, as before, and of a value's revision: all but its place in the tree, which moves with its unit.
+-- (plpgsql, and every name qualified: the sealer calls them for each row.)
+CREATE OR REPLACE FUNCTION journal_text(j journal) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
-  IF NOT covered OR j.resource_type <> 'value' THEN RETURN journal_text(j); END IF;
-  RETURN journal_text(j) || E'\n' || coalesce((SELECT revision_text(r) FROM value_revision r WHERE r.value_id = j.resource_id AND r.version = j.version), '');
+  RETURN pg_catalog.jsonb_build_array(j.seq, extract(epoch FROM j.at), j.account_id, j.client_id, j.grant_id, j.session_id, j.action,
+    j.resource_type, j.resource_id, j.version, j.scope_key, j.programme_id, j.request_id, j.before, j.after)::pg_catalog.text;
+END $$;
+CREATE FUNCTION revision_text(p_value uuid, p_version bigint) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT pg_catalog.jsonb_build_array(r.value_id, r.version, extract(epoch FROM r.at), r.indicator_id, r.period_id, r.programme_id,
+    r.category, r.organization_code, r.period_code, r.state, r.done, r.done_on, r.numerator, r.denominator, r.number, r.note, r.evidence_url,
+    r.source, r.reason, r.on_behalf, r.entered_by, r.seat_id, r.account_id, r.client_id, r.grant_id, r.session_id)::pg_catalog.text
+  FROM tiendo.value_revision r WHERE r.value_id = p_value AND r.version = p_version);
+END $$;
+-- What is hashed after the hash before it: the row and, where the chain covers it, the revision behind it.
+CREATE FUNCTION sealed_text(j journal, covered boolean) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  IF NOT covered OR j.resource_type <> 'value' THEN RETURN tiendo.journal_text(j); END IF;
+  RETURN tiendo.journal_text(j) || E'\n' || coalesce(tiendo.revision_text(j.resource_id, j.version), '');
 END $$;
 
 -- As before (0005), and the seal knows and covers what is said above. Everybody is told where the head is.
@@ -57,7 +68,6 @@ DECLARE
   highest xid8 := (SELECT max(x.xid) FROM journal x);
   ahead xid8 := pg_snapshot_xmax(pg_current_snapshot());
   j journal;
-  last xid8;
   rows refcursor;
 BEGIN
   sealed := 0;
@@ -71,7 +81,7 @@ BEGIN
   IF state.moving THEN
     OPEN rows FOR SELECT * FROM journal x WHERE NOT EXISTS (SELECT FROM journal_seal s WHERE s.seq = x.seq) ORDER BY x.seq LIMIT most;
   ELSE
-    OPEN rows FOR SELECT * FROM journal x WHERE x.xid >= state.horizon AND x.xid < horizon
+    OPEN rows FOR SELECT * FROM journal x WHERE (x.xid, x.seq) > (state.horizon, state.inside) AND x.xid < horizon
       AND NOT EXISTS (SELECT FROM journal_seal s WHERE s.seq = x.seq) ORDER BY x.xid, x.seq LIMIT most;
   END IF;
   LOOP
@@ -83,20 +93,21 @@ BEGIN
     VALUES (state.position, j.xid, j.seq, state.hash, j.at, j.action, j.resource_type, j.resource_id, j.version, j.scope_key,
       right(j.scope_key, 6), j.programme_id, j.account_id, j.client_id);
     sealed := sealed + 1;
-    last := j.xid;
+    EXIT WHEN sealed = most;
   END LOOP;
   CLOSE rows;
   IF state.moving AND sealed < most THEN
     state.moving := false;
     state.horizon := horizon;
+    state.inside := 0;
     state.foreign_xid := coalesce(highest, '0');
   ELSIF NOT state.moving THEN
-    -- A full step may have stopped inside a transaction's rows: go on there.
-    state.horizon := CASE WHEN sealed < most THEN horizon ELSE last END;
+    state.horizon := CASE WHEN sealed < most THEN horizon ELSE j.xid END;
+    state.inside := CASE WHEN sealed < most THEN 0 ELSE j.seq END;
   END IF;
   IF state <> was THEN
     UPDATE seal_state SET horizon = state.horizon, position = state.position, hash = state.hash, moving = state.moving,
-      foreign_xid = state.foreign_xid;
+      foreign_xid = state.foreign_xid, inside = state.inside;
   END IF;
   head_position := state.position;
   head_hash := encode(state.hash, 'hex');

@@ -17,3 +17,12 @@ COMMIT;
 SELECT test('restore: and goes on', sealed || ' ' || head_position, '1 7') FROM seal_step(3);
 SELECT test_restored(1, '2000000000') \g /dev/null
 SELECT test('restore: once more', sealed || ' ' || head_position, '1 8') FROM seal_step(3);
+BEGIN;
+SELECT test_enter('DN-TU', 'manager', 'organizations:write') \g /dev/null
+SELECT organization_create(test_id(), jsonb_build_object('code', 'DN-W1-CB4' || n, 'name', 'Chi bộ 4' || n, 'kind', 'party_cell', 'parent', 'DN-W1-DB1'), NULL)
+FROM generate_series(1, 5) n \g /dev/null
+COMMIT;
+SELECT test('a long transaction: a step ends inside it', sealed || ' ' || head_position, '2 10') FROM seal_step(2);
+SELECT test('a long transaction: the next goes on there', sealed || ' ' || head_position, '2 12') FROM seal_step(2);
+SELECT test('a long transaction: to its end', sealed || ' ' || head_position, '1 13') FROM seal_step(2);
+SELECT test('a long transaction: nothing left out', test_unsealed()::text, '0');
