@@ -56,12 +56,12 @@ BEGIN
     ELSE format('%s ended on %s: it is read, and what it still owed is entered by its successors.', o.code, o.valid_to) END);
 END $$;
 
--- Whether the grant a delegation comes from still holds.
-CREATE FUNCTION enter_delegated(giver uuid) RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
+-- Whether the grant a delegation comes from still holds, and still reaches the delegated unit, wherever that stands now.
+CREATE FUNCTION enter_delegated(giver uuid, key text) RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   RETURN EXISTS (SELECT FROM access_grant g JOIN account a ON a.id = g.account_id
     WHERE g.id = giver AND a.status = 'active' AND g.revoked_at IS NULL AND g.valid_from <= today()
-      AND (g.valid_to IS NULL OR g.valid_to >= today()));
+      AND (g.valid_to IS NULL OR g.valid_to >= today()) AND key ^@ g.scope_key);
 END $$;
 
 -- The scope of an entered caller in full: its subtree, what it inherits, what its predecessors owe, and its mandates. Ranges are
@@ -191,7 +191,7 @@ BEGIN
       set_config('tiendo.one', 'true', true), set_config('tiendo.me', c_me, true);
     RETURN;
   END IF;
-  IF c_ok IS NOT TRUE OR (c_delegated IS NOT NULL AND NOT tiendo.enter_delegated(c_delegated)) THEN
+  IF c_ok IS NOT TRUE OR (c_delegated IS NOT NULL AND NOT tiendo.enter_delegated(c_delegated, c_key)) THEN
     PERFORM tiendo.fail(401, 'invalid_token');
   END IF;
   IF c_allowed IS NOT TRUE THEN PERFORM tiendo.enter_refused(p_permission, c_role, c_scopes); END IF;

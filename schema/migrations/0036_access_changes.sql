@@ -49,12 +49,12 @@ COMMENT ON CONSTRAINT access_grant_overlap ON access_grant IS '409 already_grant
 
 CREATE INDEX access_grant_given ON access_grant (granted_by) WHERE delegated_from IS NOT NULL;
 
--- Whether it holds today: a delegation only while the grant and the account it comes from do.
+-- Whether it holds today: a delegation only while the grant and the account it comes from do, and reach its unit.
 CREATE OR REPLACE FUNCTION grant_holds(g access_grant) RETURNS boolean LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
   SELECT g.revoked_at IS NULL AND g.valid_from <= today() AND (g.valid_to IS NULL OR g.valid_to >= today())
     AND (g.delegated_from IS NULL OR EXISTS (SELECT FROM access_grant x JOIN account a ON a.id = x.account_id
       WHERE x.id = g.delegated_from AND a.status = 'active' AND x.revoked_at IS NULL AND x.valid_from <= today()
-        AND (x.valid_to IS NULL OR x.valid_to >= today()))) $$;
+        AND (x.valid_to IS NULL OR x.valid_to >= today()) AND g.scope_key ^@ x.scope_key)) $$;
 -- The same for a list's rows.
 CREATE FUNCTION grant_in_force(p_grant uuid) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 BEGIN

@@ -142,3 +142,27 @@ def test_a_delegation_ends_with_what_it_came_from(world, everywhere, person):
     path = f"/v1/grants/{grant}"
     assert admin.request("DELETE", path, None, tag(admin, path)).status == 204
     assert statuses(callers, "/v1/organizations/AA-W1-C2") == {401}
+
+
+def test_a_delegation_goes_no_further_than_its_giver(world, everywhere):
+    """A delegated cell that is moved to another ward is out of its giver's reach, and so of the delegate's."""
+    manager, admin = world.at("AA-TU", "manager"), world.at("AA-TU", "administrator")
+    old, new, other = samples.fresh("AA-CU"), samples.fresh("AA-MOI"), samples.fresh("nguoi").lower()
+    for code in (old, new):
+        world.unit(manager, code, f"Đảng ủy phường {code}", WARD, "AA-TU")
+    world.staff(admin, old, ("manager",))
+    cell, stays = f"{old}-C", f"{old}-D"
+    for code in (cell, stays):
+        world.unit(manager, code, "Chi bộ", CELL, old)
+    world.account(admin, other, (new, "viewer"))
+    giver = world.at(old, "manager")
+    moves, keeps = (world.must(giver.post("/v1/delegations", {"account": other, "organization": code, "valid_to": "2026-12-31"}))
+                    for code in (cell, stays))
+    delegates = everywhere(world.login(other, moves["id"]).json()["access_token"])
+    beside = everywhere(world.login(other, keeps["id"]).json()["access_token"])
+    assert statuses(delegates, "/v1/organizations/" + cell) == {200}
+    world.must(manager.post("/v1/reorganizations", {"decision": "12-QĐ/TU", "effective_on": "2026-07-01", "steps": [
+        {"kind": "move", "organization": cell, "parent": new}]}))
+    assert statuses(delegates, "/v1/organizations/" + cell) == {401} and statuses(beside, "/v1/organizations/" + stays) == {200}
+    assert {d["id"]: d["holds"] for d in giver.get("/v1/delegations").json()["items"]} == {moves["id"]: False, keeps["id"]: True}
+    assert world.login(other, moves["id"]).status == 422
