@@ -261,7 +261,7 @@ static int work(struct background *b)
     int r;
 
     r = turn_tree(b);
-    if (r == 0)
+    if (r == 0 || r == -EBADMSG) /* the database refused: told already, and no reason to leave the rest undone */
         r = seal(b);
     if (r == 0)
         r = run_steps(b, &query_rollup_fold);

@@ -112,8 +112,9 @@ CREATE FUNCTION orphans_of(units uuid[]) RETURNS TABLE (code text, parent_code t
   ORDER BY o.scope_key $$;
 CREATE FUNCTION orphans_refuse(units uuid[], pointer text) RETURNS void
   LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
-DECLARE faults jsonb := (SELECT jsonb_agg(fault(pointer, 'orphan', format('%s would be without %s above it from %s%s', x.code, x.parent_code,
-    lower(x.days), CASE WHEN upper_inf(x.days) THEN ' on' ELSE format(' to %s', upper(x.days) - 1) END)))
+DECLARE faults jsonb := (SELECT jsonb_agg(fault(pointer, 'orphan', CASE WHEN upper_inf(x.days)
+      THEN format('%s would be without %s above it from %s', x.code, x.parent_code, lower(x.days))
+      ELSE format('%s would be without %s above it from %s to %s', x.code, x.parent_code, lower(x.days), upper(x.days) - 1) END))
   FROM (SELECT * FROM orphans_of(units) LIMIT 100) x);
 BEGIN
   IF faults IS NOT NULL THEN PERFORM fail(422, 'invalid', faults); END IF;

@@ -38,9 +38,29 @@ CREATE POLICY service_read ON journal FOR SELECT TO tiendo_service USING (scope_
 
 -- A value that moves or whose assignment changes is no revision of the value: the writer says so in tiendo.recount ('on': its
 -- mark alone changes and the sums follow; 'rekey': the sums are moved as a whole by who moves the keys).
+-- That takes a word that only the owner knows, for the setting itself may be written by whoever is in the session.
+CREATE TABLE recount_word (word text PRIMARY KEY DEFAULT gen_random_uuid()::text);
+INSERT INTO recount_word DEFAULT VALUES;
+ALTER TABLE recount_word ENABLE ROW LEVEL SECURITY;
+ALTER TABLE recount_word FORCE ROW LEVEL SECURITY;
+CREATE POLICY owner_all ON recount_word TO tiendo_owner USING (true) WITH CHECK (true);
+CREATE FUNCTION recount_begin(what text) RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  PERFORM set_config('tiendo.recount', what || ' ' || (SELECT w.word FROM recount_word w), true);
+END $$;
+CREATE FUNCTION recount_end() RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  PERFORM set_config('tiendo.recount', '', true);
+END $$;
 CREATE OR REPLACE FUNCTION value_updated() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE recount text := coalesce(current_setting('tiendo.recount', true), '');
 BEGIN
+  IF recount <> '' THEN
+    IF split_part(recount, ' ', 2) <> (SELECT w.word FROM recount_word w) THEN
+      RAISE EXCEPTION 'only the owner moves values without a trace' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    recount := split_part(recount, ' ', 1);
+  END IF;
   IF recount = 'rekey' THEN RETURN NULL; END IF;
   IF recount <> 'on' THEN
     IF EXISTS (SELECT FROM (SELECT DISTINCT seat_id, entered_by FROM now_is) m
@@ -135,7 +155,7 @@ DECLARE
   at int := length(old_key) + 1;
   t text;
 BEGIN
-  PERFORM rollup_fold_all(), rollup_move(old_key, new_key), set_config('tiendo.recount', 'rekey', true);
+  PERFORM rollup_fold_all(), rollup_move(old_key, new_key), recount_begin('rekey');
   -- what this subtree, or what it once was part of, is called in the journal
   INSERT INTO organization_former_key
   SELECT DISTINCT f.former || substr(old_key, length(a.scope_key) + 1), unit
@@ -164,13 +184,14 @@ BEGIN
   INSERT INTO assignment_unit (assignment_id, indicator_id, programme_id, organization_id, scope_key, mode, entered_by, source, client_id, validity, counted)
   SELECT assignment_id, indicator_id, programme_id, organization_id, new_key || substr(scope_key, at), mode, entered_by, source, client_id, validity, counted
   FROM gone;
+  DELETE FROM assignment_count c WHERE c.scope_key >= old_key AND c.scope_key < old_key || '~' AND c.units = 0;
   IF new_root <> old_root THEN
     UPDATE programme p SET root_id = new_root FROM organization o WHERE o.id = p.owner_id AND p.root_id = old_root AND o.root_id = new_root;
     UPDATE indicator i SET root_id = p.root_id FROM programme p WHERE p.id = i.programme_id AND i.root_id <> p.root_id;
   END IF;
   DELETE FROM organization_former_key f USING organization o
   WHERE f.former = new_key AND f.organization_id = o.id AND o.scope_key = f.former;
-  PERFORM set_config('tiendo.recount', '', true);
+  PERFORM recount_end();
 END $$;
 
 -- Where a unit belongs: below its one successor when it has ended, else below its parent. NULL: a root.

@@ -18,6 +18,8 @@ CREATE TABLE reorganization (
   after jsonb NOT NULL,
   established uuid[] NOT NULL,
   reverted_at timestamptz,
+  -- why it could not take effect on its day, as long as it has not
+  stuck text,
   revert_reason text CHECK (length(revert_reason) BETWEEN 1 AND 1000),
   account_id uuid,
   client_id uuid,
@@ -42,7 +44,7 @@ CREATE POLICY owner_all ON reorganization TO tiendo_owner USING (true) WITH CHEC
 -- Seen by whoever sees a unit it concerns.
 CREATE POLICY service_read ON reorganization FOR SELECT TO tiendo_service USING (
   EXISTS (SELECT FROM reorganization_unit u WHERE u.reorganization_id = id));
-GRANT SELECT (id, decision, title, effective_on, made_up, note, units, reverted_at, revert_reason, version, created_at, updated_at)
+GRANT SELECT (id, decision, title, effective_on, made_up, note, units, reverted_at, stuck, revert_reason, version, created_at, updated_at)
   ON reorganization TO tiendo_service;
 GRANT SELECT ON reorganization_unit TO tiendo_service;
 
@@ -127,14 +129,43 @@ BEGIN
   END LOOP;
 END $$;
 
+-- Units that come to stand in another root bring their codes, and their programmes' and indicators', along: what is taken there is told.
+CREATE FUNCTION refuse_clashes(units uuid[], day date) RETURNS void LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
+DECLARE faults jsonb;
+BEGIN
+  WITH above AS (
+    SELECT u AS unit, (SELECT c.ancestor_id FROM organization_closure c WHERE c.descendant_id = u AND c.validity @> day ORDER BY c.depth DESC LIMIT 1) AS root_id
+    FROM unnest(units) u
+  ), joins AS (
+    SELECT DISTINCT o.id, o.code::text AS code, o.root_id AS was, a.root_id
+    FROM above a JOIN organization t ON t.id = a.unit JOIN organization o ON o.scope_key >= t.scope_key AND o.scope_key < t.scope_key || '~'
+    WHERE a.root_id <> t.root_id AND a.unit <> a.root_id
+  )
+  SELECT jsonb_agg(fault('#/steps', 'code_taken', format('%s is taken in %s', x.code, x.root_code)) ORDER BY x.code) INTO faults FROM (
+    SELECT j.code, r.code AS root_code FROM joins j JOIN organization o ON o.root_id = j.root_id AND o.code = j.code JOIN organization r ON r.id = j.root_id
+    UNION SELECT p.code, r.code FROM joins j JOIN programme p ON p.owner_id = j.id AND p.root_id = j.was
+      JOIN programme q ON q.root_id = j.root_id AND q.code = p.code JOIN organization r ON r.id = j.root_id
+    UNION SELECT i.code, r.code FROM joins j JOIN programme p ON p.owner_id = j.id AND p.root_id = j.was JOIN indicator i ON i.programme_id = p.id
+      JOIN indicator k ON k.root_id = j.root_id AND k.code = i.code JOIN organization r ON r.id = j.root_id
+    ORDER BY 1 LIMIT 100) x;
+  IF faults IS NOT NULL THEN PERFORM fail(422, 'invalid', faults); END IF;
+END $$;
+
 -- Everything that follows from changed spans: closure, orphans, rows of today, places, assignments, heritage. The tree's lock is held alone.
-CREATE FUNCTION tree_settle(units uuid[], action text, request_id text) RETURNS int LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
+CREATE FUNCTION tree_settle(units uuid[], day date, action text, request_id text) RETURNS int LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   roots uuid[];
   moved int;
+  faults text;
 BEGIN
   PERFORM set_config('tiendo.reorganizing', 'on', true);
-  PERFORM closure_refresh(units), orphans_refuse(units, '#/steps'), organization_sync(units, action, request_id);
+  BEGIN
+    PERFORM closure_refresh(units);
+  EXCEPTION WHEN SQLSTATE 'TD422' THEN  -- it speaks of a unit's parent, whoever wrote the span; here it is the steps
+    GET STACKED DIAGNOSTICS faults = PG_EXCEPTION_DETAIL;
+    PERFORM fail(422, 'invalid', replace(faults, '"#/parent"', '"#/steps"')::jsonb);
+  END;
+  PERFORM orphans_refuse(units, '#/steps'), refuse_clashes(units, day), organization_sync(units, action, request_id);
   roots := ARRAY(SELECT DISTINCT o.root_id FROM organization o WHERE o.id = ANY (units));
   -- an ended unit follows its successor, so those are looked at too
   moved := organization_place_all(ARRAY(
@@ -145,28 +176,52 @@ BEGIN
   RETURN moved;
 END $$;
 
--- Brings today in line after a midnight: what has its first or last day since the day that was settled last. How many units changed.
--- Run by the background of every process; one does it.
+-- Settles the units of one decision, or of none, whose day has come. What stands in the way of one (a code that has been taken in the
+-- root it was to join) must not hold up the others: the decision is marked stuck, and tried again on the next day.
+CREATE FUNCTION turn_units(r uuid, units uuid[]) RETURNS int LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
+DECLARE why text;
+BEGIN
+  BEGIN
+    PERFORM tree_settle(units, today(), 'take_effect', NULL);
+  EXCEPTION WHEN OTHERS THEN
+    why := SQLERRM;
+    RAISE WARNING 'reorganization % does not take effect: %', r, why;
+  END;
+  UPDATE reorganization x SET stuck = why, version = x.version + 1, updated_at = clock_now() WHERE x.id = r AND x.stuck IS DISTINCT FROM why;
+  PERFORM journal(CASE WHEN why IS NULL THEN 'take_effect' ELSE 'stuck' END, 'reorganization', x.id, x.version, u.scope_key, NULL,
+    jsonb_build_object('decision', x.decision, 'effective_on', x.effective_on))
+  FROM reorganization x, LATERAL (SELECT y.scope_key FROM reorganization_unit y WHERE y.reorganization_id = x.id
+    ORDER BY length(y.scope_key), y.scope_key LIMIT 1) u WHERE x.id = r;
+  RETURN CASE WHEN why IS NULL THEN cardinality(units) ELSE 0 END;
+END $$;
+
+-- Brings today in line after a midnight, decision by decision: what has its first or last day since the day that was settled last, and
+-- what was stuck. How many units changed. Run by the background of every process; one does it.
 CREATE FUNCTION tree_turn() RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   settled date := (SELECT settled_on FROM tree_state);
+  changed int := 0;
+  done uuid[] := '{}';
   units uuid[];
+  r record;
 BEGIN
   -- (a clock that was set back: what it passes again is looked at again)
   IF settled > today() THEN UPDATE tree_state SET settled_on = today(); END IF;
   IF settled >= today() OR NOT pg_try_advisory_xact_lock(hashtextextended('tiendo.turn', 0)) THEN RETURN 0; END IF;
   PERFORM tree_lock_alone();
   settled := (SELECT settled_on FROM tree_state);
+  FOR r IN SELECT x.id, array_agg(u.organization_id) AS units FROM reorganization x JOIN reorganization_unit u ON u.reorganization_id = x.id
+      WHERE x.reverted_at IS NULL AND ((x.effective_on > settled AND x.effective_on <= today()) OR x.stuck IS NOT NULL)
+      GROUP BY x.id ORDER BY x.effective_on, x.created_at, x.id LOOP
+    changed := changed + turn_units(r.id, r.units);
+    done := done || r.units;
+  END LOOP;
+  -- units that were made, or ended, with days of their own
   units := ARRAY(SELECT DISTINCT s.organization_id FROM organization_span s
-    WHERE (lower(s.validity) > settled AND lower(s.validity) <= today()) OR (upper(s.validity) > settled AND upper(s.validity) <= today()));
-  IF cardinality(units) > 0 THEN
-    PERFORM tree_settle(units, 'take_effect', NULL);
-    PERFORM journal('take_effect', 'reorganization', r.id, r.version, u.scope_key, NULL, jsonb_build_object('decision', r.decision,
-        'effective_on', r.effective_on))
-    FROM reorganization r, LATERAL (SELECT x.scope_key FROM reorganization_unit x WHERE x.reorganization_id = r.id ORDER BY length(x.scope_key), x.scope_key LIMIT 1) u
-    WHERE r.effective_on > settled AND r.effective_on <= today() AND r.reverted_at IS NULL;
-  END IF;
+    WHERE ((lower(s.validity) > settled AND lower(s.validity) <= today()) OR (upper(s.validity) > settled AND upper(s.validity) <= today()))
+      AND s.organization_id <> ALL (done));
+  IF cardinality(units) > 0 THEN changed := changed + turn_units(NULL, units); END IF;
   UPDATE tree_state SET settled_on = today();
-  RETURN cardinality(units);
+  RETURN changed;
 END $$;
 GRANT EXECUTE ON FUNCTION tree_turn() TO tiendo_service;

@@ -23,6 +23,7 @@ CREATE FUNCTION impact_scopes(units uuid[], ended uuid[], day date) RETURNS TABL
   SELECT e, 'ends' FROM unnest(ended) e
   UNION
   (SELECT c.ancestor_id, 'loses' FROM organization_closure c WHERE c.descendant_id = ANY (units) AND c.depth > 0 AND c.validity @> day - 1
+     AND c.ancestor_id <> ALL (ended)
    EXCEPT SELECT c.ancestor_id, 'loses' FROM organization_closure c WHERE c.descendant_id = ANY (units) AND c.validity @> day)
   UNION
   (SELECT c.ancestor_id, 'gains' FROM organization_closure c WHERE c.descendant_id = ANY (units) AND c.depth > 0 AND c.validity @> day
@@ -68,6 +69,10 @@ BEGIN
       FROM (SELECT i.code AS indicator, o.code AS unit FROM assignment a JOIN indicator i ON i.id = a.indicator_id
           JOIN organization o ON o.id = coalesce(a.organization_id, a.under_id)
         WHERE o.id = ANY (ended) AND (upper_inf(a.validity) OR upper(a.validity) > w.day) ORDER BY 1, 2 LIMIT 200) x),
+    'identifiers_ending', (SELECT coalesce(jsonb_agg(jsonb_build_object('organization', x.code, 'scheme', x.scheme, 'value', x.value)
+        ORDER BY x.code, x.scheme, x.value), '[]')
+      FROM (SELECT o.code, i ->> 0 AS scheme, i ->> 1 AS value FROM organization o, jsonb_array_elements(nullif(w.before -> o.id::text -> 'identifiers', 'null')) i
+        WHERE o.id = ANY (ended) AND (i ->> 2)::daterange @> w.day ORDER BY 1, 2, 3 LIMIT 200) x),
     'targets_without_unit', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', x.id, 'indicator', x.indicator, 'organization', x.unit) ORDER BY x.indicator, x.unit), '[]')
       FROM (SELECT t.id, i.code AS indicator, t.organization_code AS unit FROM target t JOIN indicator i ON i.id = t.indicator_id
         WHERE t.organization_id = ANY (ended) AND coalesce(t.due_on >= w.day, true) ORDER BY 2, 3 LIMIT 200) x)) || affected;
@@ -119,7 +124,7 @@ BEGIN
   w := reorganization_steps(w, body -> 'steps');
   PERFORM refuse_values_after(w);
   PERFORM carry_apart(w, body -> 'carry');
-  PERFORM tree_settle(w.touched, 'reorganize', request_id);
+  PERFORM tree_settle(w.touched, w.day, 'reorganize', request_id);
   impact := reorganization_impact(w);
   INSERT INTO reorganization (id, decision, title, effective_on, made_up, note, steps, carry, impact, units, before, after, established, account_id, client_id)
   VALUES (new_id, body ->> 'decision', body ->> 'title', w.day, w.made_up, body ->> 'note', body -> 'steps', coalesce(nullif(body -> 'carry', 'null'), '[]'), impact,
@@ -128,8 +133,8 @@ BEGIN
   INSERT INTO reorganization_unit SELECT r.id, o.id, o.scope_key FROM organization o WHERE o.id = ANY (w.touched);
 END $$;
 
-CREATE FUNCTION reorganization_state(effective_on date, reverted_at timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
-  SELECT CASE WHEN reverted_at IS NOT NULL THEN 'reverted' WHEN effective_on > tiendo.today() THEN 'planned' ELSE 'in_force' END $$;
+CREATE FUNCTION reorganization_state(effective_on date, reverted_at timestamptz, stuck text) RETURNS text LANGUAGE sql STABLE AS $$
+  SELECT CASE WHEN reverted_at IS NOT NULL THEN 'reverted' WHEN stuck IS NOT NULL THEN 'stuck' WHEN effective_on > tiendo.today() THEN 'planned' ELSE 'in_force' END $$;
 
 -- Units that a reorganization names beside those it changed: what they stood and stand below from its day on, and their successors.
 CREATE FUNCTION reorganization_named(r reorganization) RETURNS SETOF text LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
@@ -157,7 +162,7 @@ BEGIN
   over_all := operator OR (whole AND me_role() IN ('manager', 'administrator', 'connector')
     AND NOT EXISTS (SELECT FROM reorganization_named(r) k WHERE NOT (k <@ area() OR may_reorganize(k))));
   RETURN jsonb_build_object('id', r.id, 'decision', r.decision, 'title', r.title, 'effective_on', r.effective_on,
-    'state', reorganization_state(r.effective_on, r.reverted_at), 'made_up', r.made_up, 'note', r.note,
+    'state', reorganization_state(r.effective_on, r.reverted_at, r.stuck), 'made_up', r.made_up, 'note', r.note,
     'organizations', seen, 'whole', whole,
     'steps', CASE WHEN whole THEN r.steps END, 'carry', r.carry, 'impact', CASE WHEN over_all THEN r.impact END,
     'reverted_at', tstz(r.reverted_at), 'revert_reason', r.revert_reason, 'version', r.version,
@@ -230,7 +235,7 @@ BEGIN
         WHERE o.id IN (c.predecessor_id, c.organization_id) AND c.reorganization_id <> r.id)
       UNION ALL SELECT 'ended what others hold' WHERE EXISTS (SELECT FROM access_grant g WHERE g.revoked_seat = o.id)
         OR EXISTS (SELECT FROM mandate m WHERE m.ended_seat = o.id)
-      UNION ALL SELECT 'revisions of values' WHERE EXISTS (SELECT FROM value_revision v WHERE v.scope_key = o.scope_key)
+      UNION ALL SELECT 'had values' WHERE EXISTS (SELECT FROM value_revision v WHERE v.scope_key = o.scope_key AND v.state = 'deleted')
       UNION ALL SELECT 'programmes' WHERE EXISTS (SELECT FROM programme p WHERE o.id IN (p.owner_id, p.scope_id))
       UNION ALL SELECT 'units below it' WHERE EXISTS (SELECT FROM organization_span s WHERE s.parent_id = o.id AND NOT r.after ? s.organization_id::text)) x
     WHERE o.id = ANY (r.established)) d);
@@ -253,13 +258,17 @@ BEGIN
   SELECT o.id, o.scope_key, i ->> 0, i ->> 1, (i ->> 2)::daterange
   FROM jsonb_each(r.before) b JOIN organization o ON o.id = b.key::uuid, jsonb_array_elements(nullif(b.value -> 'identifiers', 'null')) i;
   -- a unit that it had established goes once nothing hangs on it
-  PERFORM closure_refresh(units);
-  PERFORM tree_settle(units, 'revert', request_id);
+  PERFORM tree_settle(units, r.effective_on, 'revert', request_id);
   DELETE FROM assignment_unit u WHERE u.organization_id = ANY (r.established);
   DELETE FROM organization_closure c WHERE c.descendant_id = ANY (r.established) OR c.ancestor_id = ANY (r.established);
   DELETE FROM organization_former_key f WHERE f.organization_id = ANY (r.established);
+  DELETE FROM rollup x USING organization o WHERE o.id = ANY (r.established) AND x.scope_key = o.scope_key;
+  DELETE FROM assignment_count x USING organization o WHERE o.id = ANY (r.established) AND x.scope_key = o.scope_key;
   PERFORM journal('delete', 'organization', o.id, o.version + 1, o.scope_key, unit_brief(o.id), NULL, request_id)
   FROM organization o WHERE o.id = ANY (r.established);
+  -- what it established is seen no more: those above it go on reading of it
+  INSERT INTO reorganization_unit SELECT DISTINCT r.id, p.id, p.scope_key FROM organization o JOIN organization p ON p.id = o.parent_id
+  WHERE o.id = ANY (r.established) AND p.id <> ALL (r.established) ON CONFLICT DO NOTHING;
   DELETE FROM organization o WHERE o.id = ANY (r.established);
   DELETE FROM reorganization_unit u WHERE u.reorganization_id = r.id AND u.organization_id = ANY (r.established);
 END $$;
@@ -304,5 +313,5 @@ BEGIN
   RETURN QUERY SELECT 200, r.version::text, NULL::text, body_out;
 END $$;
 
-GRANT EXECUTE ON FUNCTION reorganization_state(date, timestamptz), reorganization_json(uuid), reorganization_create(uuid, jsonb, boolean, text),
+GRANT EXECUTE ON FUNCTION reorganization_state(date, timestamptz, text), reorganization_json(uuid), reorganization_create(uuid, jsonb, boolean, text),
   reorganization_revert(text, jsonb, text, text) TO tiendo_service;

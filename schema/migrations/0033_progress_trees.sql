@@ -951,13 +951,13 @@ BEGIN
     AND u.scope_key >= low AND u.scope_key < high AND w.organization_id = u.organization_id AND w.assignment_id = u.assignment_id
     AND w.validity = u.validity AND w.counted = u.counted AND w.entered_by = u.entered_by
     AND (w.source, w.client_id) IS NOT DISTINCT FROM (u.source, u.client_id));
-  PERFORM set_config('tiendo.recount', 'on', true);
+  PERFORM recount_begin('on');
   UPDATE value v SET counted = NOT v.counted
   FROM period p
   WHERE v.indicator_id = p_indicator AND v.scope_key >= low AND v.scope_key < high AND p.id = v.period_id
     AND v.counted <> EXISTS (SELECT FROM assignment_unit u WHERE u.indicator_id = v.indicator_id
       AND u.scope_key = v.scope_key AND u.counted AND u.validity @> p.ends_on);
-  PERFORM set_config('tiendo.recount', '', true);
+  PERFORM recount_end();
   -- Units that ever stood beneath the totals of this range and lie elsewhere now: each by itself. (A range of one key holds no
   -- total but the unit's own, whose units are looked at from here already.)
   IF totals AND high <> low || '!' THEN

@@ -18,10 +18,10 @@ FROM reorganization r WHERE r.id = :reorganization::uuid
 -- sort created_at: r.created_at
 -- filter organization: r.id IN (SELECT u.reorganization_id FROM reorganization_unit u WHERE u.organization_id = (SELECT filter_organization($, 'organization')))
 -- filter decision: r.decision = $
--- filter state: reorganization_state(r.effective_on, r.reverted_at) = $
+-- filter state: reorganization_state(r.effective_on, r.reverted_at, r.stuck) = $
 -- filter effective_on[gte]: r.effective_on >= $::date
 -- filter effective_on[lte]: r.effective_on <= $::date
-SELECT r.id, r.decision, r.title, r.effective_on, reorganization_state(r.effective_on, r.reverted_at) AS state, r.made_up, r.units, r.version,
+SELECT r.id, r.decision, r.title, r.effective_on, reorganization_state(r.effective_on, r.reverted_at, r.stuck) AS state, r.made_up, r.units, r.version,
   tstz(r.created_at) AS created_at
 FROM reorganization r
 WHERE true

@@ -232,6 +232,14 @@ def test_taking_back_puts_everything_where_it_was(world, aa, ward):
     assert aa.post(path, {"reason": "Nhầm"}, [("If-Match", "*")]).code == "already_reverted"
 
 
+def test_taking_back_what_only_established_leaves_a_record(world, aa, ward):
+    new = samples.fresh("AA-NEW")
+    made = decide(aa, [{"kind": "establish", "code": new, "name": "Chi bộ mới", "unit_kind": CELL, "parent": ward}])
+    answer = aa.post(f"/v1/reorganizations/{made['id']}/revert", {"reason": "Nhầm"}, [("If-Match", "*")])
+    assert answer.status == 200 and answer.json()["organizations"] == [ward] and unit(aa, new, 404)
+    assert aa.get(f"/v1/reorganizations/{made['id']}").json()["state"] == "reverted"
+
+
 def test_what_has_been_built_on_is_not_taken_back(world, aa, ward):
     new = samples.fresh("AA-NEW")
     made = decide(aa, [{"kind": "establish", "code": new, "name": "Đảng ủy phường mới", "unit_kind": WARD, "parent": "AA-TU"},
@@ -314,6 +322,27 @@ def test_who_sees_a_part_reads_the_decision_and_its_own_units(world, aa, ward):
     assert made["id"] not in [i["id"] for i in world.at("AA-W1", "viewer").items("/v1/reorganizations", state="in_force")]
 
 
+def test_a_decision_that_cannot_take_effect_holds_up_nobody(world, aa, ward, moved):
+    """Its unit's code was free in the other root when it was planned; it is tried again, and told meanwhile."""
+    account = world.account(world.at("AA-TU", "administrator"), "ca.hai.nua", ("AA-TU", "manager"))
+    world.service.cluster.query("""INSERT INTO tiendo.access_grant (id, account_id, organization_id, role, valid_from)
+        SELECT tiendo.uuid_v7(), %s, id, 'manager', '2025-01-01' FROM tiendo.organization WHERE code = 'BB-TU'""", [account["id"]])
+    stuck = decide(world.as_("ca.hai.nua"), [{"kind": "move", "organization": f"{ward}-C1", "parent": "BB-W1"}], on="2026-11-25")
+    fine = decide(aa, [{"kind": "rename", "organization": ward, "name": "Tên mai sau"}], on="2026-11-25")
+    world.unit(world.at("BB-TU", "manager"), f"{ward}-C1", "Trùng mã", CELL, "BB-W1")
+    moved.move(5 * 86400)
+    world.forget()
+    later = world.at("AA-TU", "manager")
+    assert wait_for(lambda: unit(later, ward)["name"] == "Tên mai sau")
+    assert later.get(f"/v1/reorganizations/{fine['id']}").json()["state"] == "in_force"
+    assert later.get(f"/v1/reorganizations/{stuck['id']}").json()["state"] == "stuck"
+    assert unit(later, f"{ward}-C1")["parent"]["code"] == ward
+    answer = world.as_("ca.hai.nua").post(f"/v1/reorganizations/{stuck['id']}/revert", {"reason": "Trùng mã"}, [("If-Match", "*")])
+    assert answer.status == 200 and answer.json()["state"] == "reverted"
+    world.service.cluster.query("""UPDATE tiendo.organization o SET code = o.code || '-CU' FROM tiendo.organization r
+        WHERE r.code = 'BB-TU' AND o.root_id = r.id AND o.code = %s""", [f"{ward}-C1"])
+
+
 def test_two_roots_are_joined_by_who_holds_both(world, aa, ward):
     steps = [{"kind": "merge", "organizations": ["BB-TU"], "into": "AA-TU"}]
     assert faults(decide(aa, steps, status=422)) == [("#/steps/0/organizations/0", "unknown_reference")]
@@ -322,7 +351,12 @@ def test_two_roots_are_joined_by_who_holds_both(world, aa, ward):
     assert decide(both, steps, status=422, dry_run="true")
     # the other province's administrator cannot see the account: it knows its id, by which it was asked
     world.service.cluster.query("""INSERT INTO tiendo.access_grant (id, account_id, organization_id, role, valid_from)
-        SELECT gen_random_uuid(), %s, id, 'manager', '2025-01-01' FROM tiendo.organization WHERE code = 'BB-TU'""", [account["id"]])
+        SELECT tiendo.uuid_v7(), %s, id, 'manager', '2025-01-01' FROM tiendo.organization WHERE code = 'BB-TU'""", [account["id"]])
+    clash = world.unit(world.at("BB-TU", "manager"), ward, "Trùng mã", WARD, "BB-TU", valid_from="2025-02-01")
+    refused = decide(both, [{"kind": "move", "organization": clash["id"], "parent": "AA-TU"}], on="2027-05-01", status=422)
+    assert faults(refused) == [("#/steps", "code_taken")] and ward in refused.text
+    decide(world.at("BB-TU", "manager"), [{"kind": "dissolve", "organization": ward}], on="2025-02-02")
+    world.service.cluster.query("UPDATE tiendo.organization SET code = code || '-CU' WHERE id = %s", [clash["id"]])
     tried = decide(both, steps, status=200, dry_run="true")
     assert tried["impact"]["lineage"] == [{"predecessor": "BB-TU", "successor": "AA-TU"}]
     decide(both, steps, on="2026-11-01")

@@ -326,6 +326,16 @@ def test_rows_of_elsewhere_cannot_be_inserted(world, db, enter, relations, grant
     owner.close()
 
 
+@pytest.mark.parametrize("setting", ["rekey", "on", "rekey x"])
+def test_no_figure_is_changed_without_a_trace(world, db, enter, cluster, setting):
+    """The setting by which the owner moves values says nothing without its word, which cannot be read."""
+    world.must(world.connector().enter("AA-SUM", "AA-W1", "2025-Q3", {"number": 5})) if setting == "rekey" else None
+    enter("AA-W1", "reporter", "values:write")
+    assert attempt(db, "SELECT word FROM tiendo.recount_word")[1] == "42501"
+    rows(db, "SELECT set_config('tiendo.recount', %s, true)", [setting])
+    assert attempt(db, "UPDATE tiendo.value SET note = 'x' WHERE organization_code = 'AA-W1' RETURNING 1")[1] == "42501"
+
+
 def test_the_journal_is_appended_to_and_by_oneself(world, db, enter, tree):
     enter("AA-W1", "manager", "organizations:write")
     for sql in ("UPDATE tiendo.journal SET action = 'x'", "DELETE FROM tiendo.journal", "DELETE FROM tiendo.journal_seal",
