@@ -16,7 +16,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 HERE = pathlib.Path(__file__).resolve().parent
 from common import CELLS  # noqa: E402
-PASSWORD = "bench-" + os.urandom(12).hex()
+PASSWORD = "measuring-" + os.urandom(12).hex()
 CLUSTER = {"shared_buffers": "256MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min", "wal_compression": "on"}
 
 

@@ -50,11 +50,8 @@ class Country(Bench):
         self.callers = self.make_callers()
 
     def make_callers(self):
-        ward, province = self.cluster.query(
-            "SELECT w.code, p.code FROM tiendo.organization w JOIN tiendo.organization p ON p.id = w.parent_id"
-            " WHERE w.id = (SELECT u.organization_id FROM tiendo.assignment_unit u JOIN tiendo.organization o ON o.id = u.organization_id"
-            " WHERE o.kind = 'directly_subordinate_party_committee' AND EXISTS (SELECT FROM tiendo.organization c JOIN tiendo.assignment_unit a"
-            " ON a.organization_id = c.id WHERE c.parent_id = o.id) ORDER BY u.scope_key LIMIT 1)")[0]
+        key = self.cluster.query("SELECT min(scope_key) FROM tiendo.assignment_unit WHERE length(scope_key) = 24")[0][0]
+        ward, province = (self.cluster.query("SELECT code FROM tiendo.organization WHERE scope_key = %s", [k])[0][0] for k in (key[:18], key[:12]))
         boss = self.login("bn.admin")
         made = []
         for name, seat in (("ward", ward), ("province", province), ("country", "BN-TU")):
