@@ -262,9 +262,11 @@ END $$;
 
 CREATE VIEW audit_event WITH (security_invoker = true) AS
 SELECT s.position, s.at, s.action, s.resource_type, s.resource_id, s.version, s.unit, s.scope_key, s.account_id, s.client_id, s.xid, s.seq,
-  j.request_id, coalesce(r.on_behalf, false) AS on_behalf, r.reason, j.before, j.after
+  j.request_id, coalesce(r.on_behalf, false) AS on_behalf, r.reason, j.before, j.after, a.actor
 FROM journal_seal s JOIN journal j ON j.xid = s.xid AND j.seq = s.seq
-  LEFT JOIN value_revision r ON s.resource_type = 'value' AND r.value_id = s.resource_id AND r.version = s.version;
+  LEFT JOIN value_revision r ON s.resource_type = 'value' AND r.value_id = s.resource_id AND r.version = s.version
+  -- once a row, though two columns tell of it
+  CROSS JOIN LATERAL (SELECT journal_actor(s.position) AS actor OFFSET 0) a;
 GRANT SELECT ON audit_event TO tiendo_service;
 
 -- The images of a change: those of its row, and of a value its revisions.
@@ -421,10 +423,9 @@ END $$;
 -- The item is that of query audit_event_list, which exports.
 CREATE FUNCTION audit_item(e audit_event, with_before boolean, with_after boolean) RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
-  actor jsonb := journal_actor(e.position);
   item text := (SELECT row_to_json(r)::text FROM (SELECT e.position, tstz(e.at) AS at, e.action, e.resource_type, e.resource_id,
     journal_reference(e.resource_type, e.resource_id, e.version) AS resource, e.version, journal_organization(e.unit) AS organization,
-    e.on_behalf, e.reason, journal_by(actor) AS by, actor, e.request_id) r);
+    e.on_behalf, e.reason, journal_by(e.actor) AS by, e.actor, e.request_id) r);
 BEGIN
   IF with_before THEN item := left(item, -1) || ',"before":' || coalesce(audit_before(e)::text, 'null') || '}'; END IF;
   IF with_after THEN item := left(item, -1) || ',"after":' || coalesce(audit_after(e)::text, 'null') || '}'; END IF;

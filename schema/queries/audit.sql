@@ -18,7 +18,7 @@
 -- embed after: audit_after(e) AS after
 SELECT e.position, tstz(e.at) AS at, e.action, e.resource_type, e.resource_id,
   journal_reference(e.resource_type, e.resource_id, e.version) AS resource, e.version, journal_organization(e.unit) AS organization,
-  e.on_behalf, e.reason, journal_by(journal_actor(e.position)) AS by, journal_actor(e.position) AS actor, e.request_id
+  e.on_behalf, e.reason, journal_by(e.actor) AS by, e.actor, e.request_id
 FROM audit_event e
 WHERE true
 
