@@ -106,7 +106,8 @@ BEGIN
   FOR m_key, m_heritage, m_functions, m_programme IN
     SELECT o.scope_key, o.heritage, x.functions, x.programme_id
     FROM tiendo.mandate x JOIN tiendo.organization o ON o.id = x.over_id
-    WHERE x.unit_id = c_seat AND x.valid_from <= on_day AND (x.valid_to IS NULL OR x.valid_to >= on_day)
+    -- (what has left the giver's own subtree is no longer the giver's to entrust)
+    WHERE x.unit_id = c_seat AND o.scope_key ^@ x.scope_key AND x.valid_from <= on_day AND (x.valid_to IS NULL OR x.valid_to >= on_day)
     UNION ALL
     SELECT o.scope_key, o.heritage, x.functions, x.programme_id
     FROM tiendo.mandate x JOIN tiendo.organization o ON o.id = c_parent

@@ -280,3 +280,12 @@ BEGIN
 END $$;
 
 GRANT EXECUTE ON FUNCTION journal_scope() TO tiendo_service;
+
+-- The mandates that the seat holds today, and over which unit each reaches; none beyond its giver's own subtree.
+CREATE OR REPLACE FUNCTION seat_mandates() RETURNS TABLE (m mandate, over_id uuid)
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+  SELECT x, o.id
+  FROM organization seat
+    JOIN mandate x ON x.unit_id = seat.id OR (x.unit_kind = seat.kind AND seat.parent_id IS NOT NULL)
+    JOIN organization o ON o.id = coalesce(x.over_id, seat.parent_id) AND o.scope_key ^@ x.scope_key
+  WHERE seat.id = me_seat() AND x.valid_from <= today() AND (x.valid_to IS NULL OR x.valid_to >= today()) $$;

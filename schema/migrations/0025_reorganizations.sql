@@ -72,6 +72,20 @@ CREATE FUNCTION unit_brief(unit uuid) RETURNS jsonb LANGUAGE sql STABLE SET sear
     'valid_to', o.valid_to, 'version', o.version)
   FROM organization o LEFT JOIN organization p ON p.id = o.parent_id WHERE o.id = unit $$;
 
+CREATE FUNCTION reorganization_state(effective_on date, reverted_at timestamptz, stuck text) RETURNS text LANGUAGE sql STABLE AS $$
+  SELECT CASE WHEN reverted_at IS NOT NULL THEN 'reverted' WHEN stuck IS NOT NULL THEN 'stuck' WHEN effective_on > tiendo.today() THEN 'planned' ELSE 'in_force' END $$;
+
+-- The journal tells of a decision once for each of the units it concerns that lies below no other of them, and never of their names and
+-- figures: who may see those asks for the decision.
+CREATE FUNCTION reorganization_journal(action text, r uuid, request_id text) RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  PERFORM journal(action, 'reorganization', x.id, x.version, u.scope_key, NULL, jsonb_build_object('id', x.id, 'decision', x.decision, 'title', x.title,
+    'effective_on', x.effective_on, 'state', reorganization_state(x.effective_on, x.reverted_at, x.stuck), 'made_up', x.made_up,
+    'revert_reason', x.revert_reason, 'version', x.version), request_id)
+  FROM reorganization x JOIN reorganization_unit u ON u.reorganization_id = x.id
+  WHERE x.id = r AND NOT EXISTS (SELECT FROM reorganization_unit o WHERE o.reorganization_id = r AND o.scope_key = ANY (ancestor_keys(u.scope_key)));
+END $$;
+
 -- ---- today ---------------------------------------------------------------------------------------------------
 -- Brings the rows of units in line with their spans: the span of today, before a unit's first day its first, after its end its last.
 CREATE FUNCTION organization_sync(units uuid[], action text, request_id text) RETURNS void
@@ -188,10 +202,7 @@ BEGIN
     RAISE WARNING 'reorganization % does not take effect: %', r, why;
   END;
   UPDATE reorganization x SET stuck = why, version = x.version + 1, updated_at = clock_now() WHERE x.id = r AND x.stuck IS DISTINCT FROM why;
-  PERFORM journal(CASE WHEN why IS NULL THEN 'take_effect' ELSE 'stuck' END, 'reorganization', x.id, x.version, u.scope_key, NULL,
-    jsonb_build_object('decision', x.decision, 'effective_on', x.effective_on))
-  FROM reorganization x, LATERAL (SELECT y.scope_key FROM reorganization_unit y WHERE y.reorganization_id = x.id
-    ORDER BY length(y.scope_key), y.scope_key LIMIT 1) u WHERE x.id = r;
+  PERFORM reorganization_journal(CASE WHEN why IS NULL THEN 'take_effect' ELSE 'stuck' END, r, NULL);
   RETURN CASE WHEN why IS NULL THEN cardinality(units) ELSE 0 END;
 END $$;
 

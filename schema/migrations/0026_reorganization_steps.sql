@@ -31,11 +31,15 @@ BEGIN
 END $$;
 -- Changing a unit is a decision of who stands above it, on every day that it changes and today: a unit's past or future below others is
 -- theirs. A root's is its own.
+CREATE FUNCTION may_change(o organization, day date) RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  RETURN may_reorganize(CASE WHEN length(o.scope_key) = 6 THEN o.scope_key ELSE left(o.scope_key, -6) END)
+    AND NOT EXISTS (SELECT FROM organization_span s JOIN organization p ON p.id = s.parent_id
+      WHERE s.organization_id = o.id AND s.validity && daterange(least(day, today()), NULL) AND NOT may_reorganize(p.scope_key));
+END $$;
 CREATE FUNCTION step_permitted(o organization, day date) RETURNS void LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
-  IF NOT may_reorganize(CASE WHEN length(o.scope_key) = 6 THEN o.scope_key ELSE left(o.scope_key, -6) END)
-      OR EXISTS (SELECT FROM organization_span s JOIN organization p ON p.id = s.parent_id
-        WHERE s.organization_id = o.id AND s.validity && daterange(least(day, today()), NULL) AND NOT may_reorganize(p.scope_key)) THEN
+  IF NOT may_change(o, day) THEN
     PERFORM fail(403, 'forbidden', NULL, format('%s is reorganized by the managers of a unit above it.', o.code));
   END IF;
 END $$;

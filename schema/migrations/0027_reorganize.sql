@@ -133,9 +133,6 @@ BEGIN
   INSERT INTO reorganization_unit SELECT r.id, o.id, o.scope_key FROM organization o WHERE o.id = ANY (w.touched);
 END $$;
 
-CREATE FUNCTION reorganization_state(effective_on date, reverted_at timestamptz, stuck text) RETURNS text LANGUAGE sql STABLE AS $$
-  SELECT CASE WHEN reverted_at IS NOT NULL THEN 'reverted' WHEN stuck IS NOT NULL THEN 'stuck' WHEN effective_on > tiendo.today() THEN 'planned' ELSE 'in_force' END $$;
-
 -- Units that a reorganization names beside those it changed: what they stood and stand below from its day on, and their successors.
 CREATE FUNCTION reorganization_named(r reorganization) RETURNS SETOF text LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
   SELECT p.scope_key FROM (
@@ -191,8 +188,7 @@ BEGIN
     RETURN;
   END IF;
   done := reorganization_apply(new_id, body, request_id);
-  PERFORM journal('create', 'reorganization', new_id, 1, (SELECT u.scope_key FROM reorganization_unit u WHERE u.reorganization_id = new_id
-    ORDER BY length(u.scope_key), u.scope_key LIMIT 1), NULL, reorganization_json(new_id), request_id);
+  PERFORM reorganization_journal('create', new_id, request_id);
   RETURN QUERY SELECT 201, '1', '/v1/reorganizations/' || new_id, reorganization_json(new_id)::text;
 END $$;
 -- By the installation's operator, whom nobody entered: any root. For the owner alone.
@@ -205,8 +201,7 @@ BEGIN
   IF dry_run THEN
     RAISE EXCEPTION USING ERRCODE = 'TD999', MESSAGE = 'taken back', DETAIL = done.impact::text;
   END IF;
-  PERFORM journal('create', 'reorganization', new_id, 1, (SELECT u.scope_key FROM reorganization_unit u WHERE u.reorganization_id = new_id
-    ORDER BY length(u.scope_key), u.scope_key LIMIT 1), NULL, reorganization_shown(new_id, true));
+  PERFORM reorganization_journal('create', new_id, NULL);
   RETURN reorganization_shown(new_id, true)::text;
 END $$;
 
@@ -277,21 +272,16 @@ CREATE FUNCTION reorganization_revert(ref text, body jsonb, if_match text, reque
   RETURNS TABLE (status int, version text, location text, body_out text) LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   r reorganization;
-  was jsonb;
   depends jsonb;
-  o organization;
 BEGIN
   IF me_permission() IS DISTINCT FROM 'reorganizations:write' THEN PERFORM fail(403, 'forbidden'); END IF;
   SELECT * INTO r FROM reorganization x WHERE is_uuid(ref) AND x.id = ref::uuid
     AND EXISTS (SELECT FROM reorganization_unit y WHERE y.reorganization_id = x.id AND y.scope_key <@ area());
   IF NOT FOUND THEN PERFORM fail(404, 'not_found'); END IF;
-  -- (who only took over, or took in, need not be above: it was not changed itself)
-  FOR o IN SELECT x.* FROM reorganization_unit y JOIN organization x ON x.id = y.organization_id
-      WHERE y.reorganization_id = r.id AND r.after -> x.id::text IS DISTINCT FROM r.before -> x.id::text LOOP
-    PERFORM step_permitted(o, r.effective_on);
-  END LOOP;
-  -- what needed a right above a unit's old and new place needs it to be undone
-  IF EXISTS (SELECT FROM (SELECT b.value FROM jsonb_each(r.before) b UNION ALL SELECT a.value FROM jsonb_each(r.after) a) x,
+  -- What needed a right above a unit's old and new place needs it to be undone. (Who only took over, or took in, was not changed itself.)
+  IF EXISTS (SELECT FROM reorganization_unit y JOIN organization x ON x.id = y.organization_id
+        WHERE y.reorganization_id = r.id AND r.after -> x.id::text IS DISTINCT FROM r.before -> x.id::text AND NOT may_change(x, r.effective_on))
+      OR EXISTS (SELECT FROM (SELECT b.value FROM jsonb_each(r.before) b UNION ALL SELECT a.value FROM jsonb_each(r.after) a) x,
         jsonb_array_elements(x.value -> 'spans') s JOIN organization p ON p.id = (s ->> 3)::uuid
       WHERE (s ->> 0)::daterange && daterange(least(r.effective_on, today()), NULL) AND NOT may_reorganize(p.scope_key))
       OR EXISTS (SELECT FROM organization_lineage l JOIN organization p ON p.id = l.successor_id WHERE l.reorganization_id = r.id AND NOT may_reorganize(p.scope_key)) THEN
@@ -302,14 +292,12 @@ BEGIN
   IF r.reverted_at IS NOT NULL THEN PERFORM fail(409, 'already_reverted'); END IF;
   depends := reorganization_dependants(r);
   IF jsonb_array_length(depends) > 0 THEN PERFORM fail(409, 'has_dependants', depends); END IF;
-  was := reorganization_json(r.id);
   PERFORM reorganization_undo(r, request_id);
   UPDATE reorganization x SET reverted_at = clock_now(), revert_reason = body ->> 'reason', version = x.version + 1, updated_at = clock_now(),
     units = (SELECT count(*) FROM reorganization_unit y WHERE y.reorganization_id = r.id)
   WHERE x.id = r.id RETURNING * INTO r;
   body_out := reorganization_json(r.id)::text;
-  PERFORM journal('revert', 'reorganization', r.id, r.version, (SELECT y.scope_key FROM reorganization_unit y WHERE y.reorganization_id = r.id
-    ORDER BY length(y.scope_key), y.scope_key LIMIT 1), was, body_out::jsonb, request_id);
+  PERFORM reorganization_journal('revert', r.id, request_id);
   RETURN QUERY SELECT 200, r.version::text, NULL::text, body_out;
 END $$;
 

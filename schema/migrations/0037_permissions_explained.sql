@@ -109,9 +109,8 @@ CREATE FUNCTION seat_mandates_over(p_key text) RETURNS TABLE (id uuid, giver uui
   SELECT x.id, x.giver_id, o.id, x.functions, x.programme_id, x.document, x.valid_from, x.valid_to,
     x.valid_from <= today() AND (x.valid_to IS NULL OR x.valid_to >= today())
   FROM organization seat
-    JOIN mandate x ON x.unit_id = seat.id OR (x.unit_kind = seat.kind AND seat.parent_id IS NOT NULL
-      AND EXISTS (SELECT FROM organization p WHERE p.id = seat.parent_id AND p.scope_key ^@ x.scope_key))
-    JOIN organization o ON o.id = coalesce(x.over_id, seat.parent_id)
+    JOIN mandate x ON x.unit_id = seat.id OR (x.unit_kind = seat.kind AND seat.parent_id IS NOT NULL)
+    JOIN organization o ON o.id = coalesce(x.over_id, seat.parent_id) AND o.scope_key ^@ x.scope_key
   WHERE seat.id = me_seat() AND p_key ^@ o.scope_key AND p_key <@ area() $$;
 
 -- What gives the permission there: the role of the seat, and mandates.

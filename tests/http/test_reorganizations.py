@@ -343,6 +343,49 @@ def test_a_decision_that_cannot_take_effect_holds_up_nobody(world, aa, ward, mov
         WHERE r.code = 'BB-TU' AND o.root_id = r.id AND o.code = %s""", [f"{ward}-C1"])
 
 
+def test_the_audit_trail_of_a_decision_tells_no_more_than_the_decision(world, aa, ward):
+    other = samples.fresh("AA-RW")
+    world.unit(aa, other, "Đảng ủy phường kín", WARD, "AA-TU")
+    made = decide(aa, [{"kind": "rename", "organization": ward, "name": "Một"}, {"kind": "rename", "organization": other, "name": "Tên giấu kín"}], on="2027-01-01")
+    for code in (ward, other):
+        world.staff(world.at("AA-TU", "administrator"), code, ("manager",))
+        found = world.at(code, "manager").get("/v1/audit-events", resource=f"reorganization:{made['id']}", embed="before,after")
+        assert len(found.json()["items"]) == 1 and "giấu kín" not in found.text, found.text
+    refused = world.at(ward, "manager").post(f"/v1/reorganizations/{made['id']}/revert", {"reason": "x"}, [("If-Match", "*")])
+    assert refused.status == 403 and other not in refused.text
+
+
+def test_what_is_entrusted_goes_no_further_than_its_giver(world, aa, ward):
+    """A mandate over a unit that has left the giver's subtree gives nothing."""
+    admin, host = world.at("AA-TU", "administrator"), samples.fresh("AA-RW")
+    world.unit(aa, host, "Đảng ủy phường chủ", WARD, "AA-TU")
+    world.staff(admin, ward, ("administrator",))
+    world.staff(admin, f"{ward}-C1", ("manager",))
+    world.must(world.at(ward, "administrator").post("/v1/mandates", {"unit": f"{ward}-C1", "over": f"{ward}-C2", "functions": ["read", "define", "enter"]}))
+    holder = world.at(f"{ward}-C1", "manager")
+    assert unit(holder, f"{ward}-C2")["parent"]["code"] == ward and len(holder.get("/v1/me").json()["mandates"]) == 1
+    decide(aa, [{"kind": "move", "organization": f"{ward}-C2", "parent": host}])
+    assert unit(holder, f"{ward}-C2", 404) and holder.get("/v1/me").json()["mandates"] == []
+
+
+def test_a_corrected_name_stays_corrected(world, aa, ward):
+    """Through stretches that a planned decision cut, and before a unit's first day."""
+    decide(aa, [{"kind": "move", "organization": f"{ward}-C1", "parent": "AA-W2"}], on="2026-12-15")
+    assert aa.patch(f"/v1/organizations/{ward}-C1", {"name": "Chi bộ sửa tên"}, "*").status == 200
+    for day in ("2025-02-01", "2026-11-21", "2027-01-01"):
+        assert unit(aa, f"{ward}-C1", as_of=day)["name"] == "Chi bộ sửa tên", day
+    new = samples.fresh("AA-NEW")
+    decide(aa, [{"kind": "establish", "code": new, "name": "Chi bộ mai sau", "unit_kind": CELL, "parent": ward}], on="2027-01-01")
+    assert aa.patch(f"/v1/organizations/{new}", {"name": "Chi bộ sẽ có"}, "*").status == 200
+    assert unit(aa, new, as_of="2027-02-01")["name"] == "Chi bộ sẽ có"
+    decide(aa, [{"kind": "rename", "organization": ward, "name": "Tên sau"}], on="2026-08-01")
+    assert aa.patch(f"/v1/organizations/{ward}", {"name": "Tên sau nữa"}, "*").status == 200
+    assert unit(aa, ward, as_of="2026-07-31")["name"] == f"Đảng ủy phường {ward}"
+    world.staff(world.at("AA-TU", "administrator"), ward, ("manager",))
+    assert world.at(ward, "manager").patch(f"/v1/organizations/{ward}", {"name": "Tự đổi"}, "*").status == 403
+    assert world.at(ward, "manager").patch(f"/v1/organizations/{ward}", {"note": "ghi chú"}, "*").status == 200
+
+
 def test_two_roots_are_joined_by_who_holds_both(world, aa, ward):
     steps = [{"kind": "merge", "organizations": ["BB-TU"], "into": "AA-TU"}]
     assert faults(decide(aa, steps, status=422)) == [("#/steps/0/organizations/0", "unknown_reference")]
