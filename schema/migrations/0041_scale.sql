@@ -8,6 +8,11 @@ DROP INDEX organization_created;
 CREATE INDEX organization_created ON organization (created_at, id, scope_key);
 DROP INDEX value_updated;
 CREATE INDEX value_updated ON value (updated_at, id, scope_key);
+-- A page is sorted by its id too. Planned for the few rows that policies make the planner expect, it would be sorted after all rows were
+-- read, were the id not in the index: 4,111 rows for the 50 of an indicator and period.
+CREATE INDEX organization_tree ON organization (scope_key, id);
+DROP INDEX value_range;
+CREATE INDEX value_range ON value (indicator_id, period_id, scope_key, id);
 -- What few units are, found in tree order.
 CREATE INDEX organization_attached ON organization (attached, scope_key);
 CREATE INDEX organization_ended ON organization ((valid_to IS NULL), scope_key);
