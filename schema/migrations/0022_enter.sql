@@ -30,6 +30,11 @@ CREATE INDEX access_grant_delegated ON access_grant (delegated_from) WHERE deleg
 -- Everything that writes shares this lock to the end of its transaction; what changes the tree's keys takes it alone. So a
 -- key read while writing is still the unit's when the row is written.
 CREATE FUNCTION tree_lock() RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT hashtextextended('tiendo.tree', 0) $$;
+-- One at a time changes the tree, or tries to; a trial holds up no other writer, for it changes nothing in the end.
+CREATE FUNCTION tree_change_lock() RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended('tiendo.tree.change', 0));
+END $$;
 -- Takes it alone. Those who wait for it alone hold up all who come after them, so for the first three seconds it is only tried
 -- for: behind a long import the others go on meanwhile.
 CREATE FUNCTION tree_lock_alone() RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
@@ -197,7 +202,7 @@ BEGIN
   END IF;
   IF c_allowed IS NOT TRUE THEN PERFORM tiendo.enter_refused(p_permission, c_role, c_scopes); END IF;
   IF c_lives IS NOT TRUE THEN PERFORM tiendo.enter_ended(c_seat); END IF;
-  IF p_permission = 'reorganizations:write' THEN PERFORM tiendo.tree_lock_alone(); END IF;
+  IF p_permission = 'reorganizations:write' THEN PERFORM tiendo.tree_change_lock(); END IF;
   PERFORM tiendo.enter_scope(p_grant, p_session, p_permission);
 END $$;
 GRANT EXECUTE ON FUNCTION tree_lock() TO tiendo_service;

@@ -250,7 +250,10 @@ DECLARE
       UNION
       SELECT x.id FROM tied t JOIN (
         SELECT p.root_id AS a, s.root_id AS b FROM organization_lineage l JOIN organization p ON p.id = l.predecessor_id
-          JOIN organization s ON s.id = l.successor_id WHERE p.root_id <> s.root_id) y ON t.id IN (y.a, y.b),
+          JOIN organization s ON s.id = l.successor_id WHERE p.root_id <> s.root_id
+        UNION
+        SELECT q.root_id, s.root_id FROM organization_lineage l JOIN organization p ON p.id = l.predecessor_id
+          JOIN organization q ON q.id = p.parent_id JOIN organization s ON s.id = l.successor_id WHERE q.root_id <> s.root_id) y ON t.id IN (y.a, y.b),
         LATERAL (VALUES (y.a), (y.b)) x(id)
     ) SELECT id FROM tied);
 BEGIN

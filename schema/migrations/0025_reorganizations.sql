@@ -29,10 +29,13 @@ CREATE TABLE reorganization (
 );
 CREATE INDEX reorganization_day ON reorganization (effective_on, id);
 CREATE INDEX reorganization_created ON reorganization (created_at, id);
+CREATE INDEX reorganization_stuck ON reorganization (id) WHERE stuck IS NOT NULL;
 CREATE TABLE reorganization_unit (
   reorganization_id uuid NOT NULL REFERENCES reorganization (id),
   organization_id uuid NOT NULL,
   scope_key text COLLATE "C" NOT NULL,
+  -- what it left, or came to stand below: it is told as well
+  parent boolean NOT NULL DEFAULT false,
   PRIMARY KEY (reorganization_id, organization_id)
 );
 CREATE INDEX reorganization_unit_organization ON reorganization_unit (organization_id);
@@ -51,7 +54,9 @@ GRANT SELECT ON reorganization_unit TO tiendo_service;
 -- The day up to which the tree of today has been brought in line with the spans.
 CREATE TABLE tree_state (
   singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
-  settled_on date NOT NULL
+  settled_on date NOT NULL,
+  -- when what is stuck was tried last
+  tried_at timestamptz NOT NULL DEFAULT clock_now()
 );
 INSERT INTO tree_state (settled_on) VALUES (today());
 ALTER TABLE tree_state ENABLE ROW LEVEL SECURITY;
@@ -83,7 +88,8 @@ BEGIN
     'effective_on', x.effective_on, 'state', reorganization_state(x.effective_on, x.reverted_at, x.stuck), 'made_up', x.made_up,
     'revert_reason', x.revert_reason, 'version', x.version), request_id)
   FROM reorganization x JOIN reorganization_unit u ON u.reorganization_id = x.id
-  WHERE x.id = r AND NOT EXISTS (SELECT FROM reorganization_unit o WHERE o.reorganization_id = r AND o.scope_key = ANY (ancestor_keys(u.scope_key)));
+  WHERE x.id = r AND NOT u.parent AND NOT EXISTS (SELECT FROM reorganization_unit o
+    WHERE o.reorganization_id = r AND NOT o.parent AND o.scope_key = ANY (ancestor_keys(u.scope_key)));
 END $$;
 
 -- ---- today ---------------------------------------------------------------------------------------------------
@@ -143,12 +149,18 @@ BEGIN
   END LOOP;
 END $$;
 
+CREATE FUNCTION root_on(unit uuid, day date) RETURNS uuid LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  RETURN (SELECT c.ancestor_id FROM organization_closure c WHERE c.descendant_id = unit AND c.validity @> day ORDER BY c.depth DESC LIMIT 1);
+END $$;
 -- Units that come to stand in another root bring their codes, and their programmes' and indicators', along: what is taken there is told.
 CREATE FUNCTION refuse_clashes(units uuid[], day date) RETURNS void LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
 DECLARE faults jsonb;
 BEGIN
   WITH above AS (
-    SELECT u AS unit, (SELECT c.ancestor_id FROM organization_closure c WHERE c.descendant_id = u AND c.validity @> day ORDER BY c.depth DESC LIMIT 1) AS root_id
+    -- its own line's root, or, where it has ended for one heir, that one's
+    SELECT u AS unit, coalesce(root_on(u, day), (SELECT root_on((array_agg(l.successor_id))[1], day) FROM organization_lineage l
+      WHERE l.predecessor_id = u AND l.on_day <= day HAVING count(*) = 1)) AS root_id
     FROM unnest(units) u
   ), joins AS (
     SELECT DISTINCT o.id, o.code::text AS code, o.root_id AS was, a.root_id
@@ -191,48 +203,55 @@ BEGIN
 END $$;
 
 -- Settles the units of one decision, or of none, whose day has come. What stands in the way of one (a code that has been taken in the
--- root it was to join) must not hold up the others: the decision is marked stuck, and tried again on the next day.
+-- root it was to join) must not hold up the others: the decision is marked stuck, and tried again within the hour. A passing trouble (a
+-- lock, a lost connection) is not its own: the whole turn is tried again.
 CREATE FUNCTION turn_units(r uuid, units uuid[]) RETURNS int LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
-DECLARE why text;
+DECLARE why text; detail text;
 BEGIN
   BEGIN
     PERFORM tree_settle(units, today(), 'take_effect', NULL);
-  EXCEPTION WHEN OTHERS THEN
-    why := SQLERRM;
+  EXCEPTION WHEN integrity_constraint_violation OR SQLSTATE 'TD422' OR SQLSTATE 'TD409' THEN
+    GET STACKED DIAGNOSTICS why = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
+    why := coalesce(nullif(detail, ''), why);
     RAISE WARNING 'reorganization % does not take effect: %', r, why;
   END;
-  UPDATE reorganization x SET stuck = why, version = x.version + 1, updated_at = clock_now() WHERE x.id = r AND x.stuck IS DISTINCT FROM why;
-  PERFORM reorganization_journal(CASE WHEN why IS NULL THEN 'take_effect' ELSE 'stuck' END, r, NULL);
+  IF r IS NOT NULL AND (why IS NULL OR why IS DISTINCT FROM (SELECT x.stuck FROM reorganization x WHERE x.id = r)) THEN
+    UPDATE reorganization x SET stuck = why, version = x.version + 1, updated_at = clock_now() WHERE x.id = r;
+    PERFORM reorganization_journal(CASE WHEN why IS NULL THEN 'take_effect' ELSE 'stuck' END, r, NULL);
+  END IF;
   RETURN CASE WHEN why IS NULL THEN cardinality(units) ELSE 0 END;
 END $$;
 
 -- Brings today in line after a midnight, decision by decision: what has its first or last day since the day that was settled last, and
--- what was stuck. How many units changed. Run by the background of every process; one does it.
+-- every hour what is stuck. How many units changed. Run by the background of every process; one does it.
 CREATE FUNCTION tree_turn() RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
-  settled date := (SELECT settled_on FROM tree_state);
+  settled date;
+  again boolean;
   changed int := 0;
   done uuid[] := '{}';
-  units uuid[];
   r record;
 BEGIN
+  SELECT t.settled_on, t.tried_at NOT BETWEEN clock_now() - interval '1 hour' AND clock_now() AND EXISTS (SELECT FROM reorganization x WHERE x.stuck IS NOT NULL)
+    INTO settled, again FROM tree_state t;
   -- (a clock that was set back: what it passes again is looked at again)
   IF settled > today() THEN UPDATE tree_state SET settled_on = today(); END IF;
-  IF settled >= today() OR NOT pg_try_advisory_xact_lock(hashtextextended('tiendo.turn', 0)) THEN RETURN 0; END IF;
-  PERFORM tree_lock_alone();
+  IF (settled >= today() AND NOT again) OR NOT pg_try_advisory_xact_lock(hashtextextended('tiendo.turn', 0)) THEN RETURN 0; END IF;
+  PERFORM tree_change_lock(), tree_lock_alone();
   settled := (SELECT settled_on FROM tree_state);
-  FOR r IN SELECT x.id, array_agg(u.organization_id) AS units FROM reorganization x JOIN reorganization_unit u ON u.reorganization_id = x.id
+  FOR r IN SELECT x.id, array_agg(u.organization_id) AS units FROM reorganization x JOIN reorganization_unit u ON u.reorganization_id = x.id AND NOT u.parent
       WHERE x.reverted_at IS NULL AND ((x.effective_on > settled AND x.effective_on <= today()) OR x.stuck IS NOT NULL)
       GROUP BY x.id ORDER BY x.effective_on, x.created_at, x.id LOOP
     changed := changed + turn_units(r.id, r.units);
     done := done || r.units;
   END LOOP;
   -- units that were made, or ended, with days of their own
-  units := ARRAY(SELECT DISTINCT s.organization_id FROM organization_span s
-    WHERE ((lower(s.validity) > settled AND lower(s.validity) <= today()) OR (upper(s.validity) > settled AND upper(s.validity) <= today()))
-      AND s.organization_id <> ALL (done));
-  IF cardinality(units) > 0 THEN changed := changed + turn_units(NULL, units); END IF;
-  UPDATE tree_state SET settled_on = today();
+  FOR r IN SELECT DISTINCT s.organization_id AS id FROM organization_span s
+      WHERE ((lower(s.validity) > settled AND lower(s.validity) <= today()) OR (upper(s.validity) > settled AND upper(s.validity) <= today()))
+        AND s.organization_id <> ALL (done) LOOP
+    changed := changed + turn_units(NULL, ARRAY[r.id]);
+  END LOOP;
+  UPDATE tree_state SET settled_on = today(), tried_at = clock_now();
   RETURN changed;
 END $$;
 GRANT EXECUTE ON FUNCTION tree_turn() TO tiendo_service;

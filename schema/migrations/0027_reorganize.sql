@@ -131,6 +131,15 @@ BEGIN
     cardinality(w.touched), w.before, (SELECT jsonb_object_agg(u, unit_image(u)) FROM unnest(w.touched) u), w.established, me_account(), me_client())
   RETURNING * INTO r;
   INSERT INTO reorganization_unit SELECT r.id, o.id, o.scope_key FROM organization o WHERE o.id = ANY (w.touched);
+  -- and who loses or gets one of them is told of it
+  INSERT INTO reorganization_unit
+  SELECT DISTINCT r.id, p.id, p.scope_key, true
+  FROM unnest(w.touched) u
+    LEFT JOIN LATERAL (SELECT (s ->> 3)::uuid AS id FROM jsonb_array_elements(w.before -> u::text -> 'spans') s WHERE (s ->> 0)::daterange @> (w.day - 1)) b ON true
+    LEFT JOIN organization_span a ON a.organization_id = u AND a.validity @> w.day
+    JOIN organization p ON p.id IN (b.id, a.parent_id)
+  WHERE b.id IS DISTINCT FROM a.parent_id AND p.id <> ALL (w.touched)
+  ON CONFLICT DO NOTHING;
 END $$;
 
 -- Units that a reorganization names beside those it changed: what they stood and stand below from its day on, and their successors.
@@ -153,8 +162,10 @@ BEGIN
   SELECT * INTO r FROM reorganization x WHERE x.id = ref;
   SELECT coalesce(jsonb_agg(o.code ORDER BY o.scope_key), '[]'), count(*) INTO seen, n
   FROM reorganization_unit u JOIN organization o ON o.id = u.organization_id
-  WHERE u.reorganization_id = r.id AND (operator OR u.scope_key <@ area());
-  IF n = 0 THEN RETURN NULL; END IF;
+  WHERE u.reorganization_id = r.id AND NOT u.parent AND (operator OR u.scope_key <@ area());
+  IF n = 0 AND NOT EXISTS (SELECT FROM reorganization_unit u WHERE u.reorganization_id = r.id AND (operator OR u.scope_key <@ area())) THEN
+    RETURN NULL;
+  END IF;
   whole := operator OR (n = r.units AND NOT EXISTS (SELECT FROM reorganization_named(r) k WHERE NOT (k <@ area() OR me_seat_key() ^@ k)));
   over_all := operator OR (whole AND me_role() IN ('manager', 'administrator', 'connector')
     AND NOT EXISTS (SELECT FROM reorganization_named(r) k WHERE NOT (k <@ area() OR may_reorganize(k))));
@@ -162,7 +173,7 @@ BEGIN
     'state', reorganization_state(r.effective_on, r.reverted_at, r.stuck), 'made_up', r.made_up, 'note', r.note,
     'organizations', seen, 'whole', whole,
     'steps', CASE WHEN whole THEN r.steps END, 'carry', r.carry, 'impact', CASE WHEN over_all THEN r.impact END,
-    'reverted_at', tstz(r.reverted_at), 'revert_reason', r.revert_reason, 'version', r.version,
+    'reverted_at', tstz(r.reverted_at), 'stuck', CASE WHEN over_all THEN r.stuck END, 'revert_reason', r.revert_reason, 'version', r.version,
     'created_at', tstz(r.created_at), 'updated_at', tstz(r.updated_at));
 END $$;
 CREATE FUNCTION reorganization_json(ref uuid) RETURNS jsonb LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
@@ -187,6 +198,7 @@ BEGIN
     RETURN QUERY SELECT 200, NULL::text, NULL::text, jsonb_build_object('dry_run', true, 'effective_on', (done.w).day, 'impact', done.impact)::text;
     RETURN;
   END IF;
+  PERFORM tree_lock_alone();
   done := reorganization_apply(new_id, body, request_id);
   PERFORM reorganization_journal('create', new_id, request_id);
   RETURN QUERY SELECT 201, '1', '/v1/reorganizations/' || new_id, reorganization_json(new_id)::text;
@@ -196,7 +208,7 @@ CREATE FUNCTION reorganize(new_id uuid, body jsonb, dry_run boolean) RETURNS tex
 DECLARE
   done record;
 BEGIN
-  PERFORM tree_lock_alone();
+  PERFORM tree_change_lock(), tree_lock_alone();
   done := reorganization_apply(new_id, body, NULL);
   IF dry_run THEN
     RAISE EXCEPTION USING ERRCODE = 'TD999', MESSAGE = 'taken back', DETAIL = done.impact::text;
@@ -262,7 +274,7 @@ BEGIN
   PERFORM journal('delete', 'organization', o.id, o.version + 1, o.scope_key, unit_brief(o.id), NULL, request_id)
   FROM organization o WHERE o.id = ANY (r.established);
   -- what it established is seen no more: those above it go on reading of it
-  INSERT INTO reorganization_unit SELECT DISTINCT r.id, p.id, p.scope_key FROM organization o JOIN organization p ON p.id = o.parent_id
+  INSERT INTO reorganization_unit SELECT DISTINCT r.id, p.id, p.scope_key, true FROM organization o JOIN organization p ON p.id = o.parent_id
   WHERE o.id = ANY (r.established) AND p.id <> ALL (r.established) ON CONFLICT DO NOTHING;
   DELETE FROM organization o WHERE o.id = ANY (r.established);
   DELETE FROM reorganization_unit u WHERE u.reorganization_id = r.id AND u.organization_id = ANY (r.established);
@@ -275,6 +287,7 @@ DECLARE
   depends jsonb;
 BEGIN
   IF me_permission() IS DISTINCT FROM 'reorganizations:write' THEN PERFORM fail(403, 'forbidden'); END IF;
+  PERFORM tree_lock_alone();
   SELECT * INTO r FROM reorganization x WHERE is_uuid(ref) AND x.id = ref::uuid
     AND EXISTS (SELECT FROM reorganization_unit y WHERE y.reorganization_id = x.id AND y.scope_key <@ area());
   IF NOT FOUND THEN PERFORM fail(404, 'not_found'); END IF;
@@ -294,7 +307,7 @@ BEGIN
   IF jsonb_array_length(depends) > 0 THEN PERFORM fail(409, 'has_dependants', depends); END IF;
   PERFORM reorganization_undo(r, request_id);
   UPDATE reorganization x SET reverted_at = clock_now(), revert_reason = body ->> 'reason', version = x.version + 1, updated_at = clock_now(),
-    units = (SELECT count(*) FROM reorganization_unit y WHERE y.reorganization_id = r.id)
+    units = (SELECT count(*) FROM reorganization_unit y WHERE y.reorganization_id = r.id AND NOT y.parent)
   WHERE x.id = r.id RETURNING * INTO r;
   body_out := reorganization_json(r.id)::text;
   PERFORM reorganization_journal('revert', r.id, request_id);

@@ -6,8 +6,8 @@ from harness import samples
 from harness.crowd import patient, together, wait_for
 from harness.world import CELL, WARD, hold
 
-UNGUARDED = """CREATE OR REPLACE FUNCTION tree_lock_alone() RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp
-    AS $$ BEGIN RETURN; END $$"""
+GUARDS = ("tree_lock_alone", "tree_change_lock")
+UNGUARDED = "CREATE OR REPLACE FUNCTION {}() RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$ BEGIN RETURN; END $$"
 
 
 def decide(by, steps, on="2026-07-01"):
@@ -65,14 +65,16 @@ def test_two_units_are_not_put_below_each_other(world, cluster, caller, wards):
 
 def test_without_the_lock_they_would_be(world, cluster, caller, wards):
     """What the guard is for: the same two requests make a circle when it is taken away."""
-    guard = cluster.query("SELECT pg_get_functiondef('tiendo.tree_lock_alone()'::regprocedure)")[0][0]
-    cluster.query("SET ROLE tiendo_owner; SET search_path = tiendo; " + UNGUARDED)
+    kept = [cluster.query(f"SELECT pg_get_functiondef('tiendo.{guard}()'::regprocedure)")[0][0] for guard in GUARDS]
+    for guard in GUARDS:
+        cluster.query("SET ROLE tiendo_owner; SET search_path = tiendo; " + UNGUARDED.format(guard))
     try:
         answers = at_once(cluster, caller, world.at("AA-TU", "manager").token, *cross(wards))
         assert [a.status for a in answers] == [201, 201], answers
         assert wrong(cluster)[0] > 0
     finally:
-        cluster.query("SET ROLE tiendo_owner; " + guard)
+        for guard in kept:
+            cluster.query("SET ROLE tiendo_owner; " + guard)
         world.as_built()
 
 

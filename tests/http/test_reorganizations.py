@@ -1,7 +1,7 @@
 """Reorganizations: the tree changes on a day, and nothing is lost."""
 import pytest
 from harness import samples
-from harness.crowd import wait_for
+from harness.crowd import Background, wait_for
 from harness.world import CELL, WARD
 
 PERIOD = "2026-Q1"
@@ -236,7 +236,7 @@ def test_taking_back_what_only_established_leaves_a_record(world, aa, ward):
     new = samples.fresh("AA-NEW")
     made = decide(aa, [{"kind": "establish", "code": new, "name": "Chi bộ mới", "unit_kind": CELL, "parent": ward}])
     answer = aa.post(f"/v1/reorganizations/{made['id']}/revert", {"reason": "Nhầm"}, [("If-Match", "*")])
-    assert answer.status == 200 and answer.json()["organizations"] == [ward] and unit(aa, new, 404)
+    assert answer.status == 200 and answer.json()["organizations"] == [] and unit(aa, new, 404)
     assert aa.get(f"/v1/reorganizations/{made['id']}").json()["state"] == "reverted"
 
 
@@ -305,6 +305,24 @@ def test_nothing_is_handed_to_a_unit_one_does_not_define(world, aa, ward):
     decide(mine, [{"kind": "merge", "organizations": [f"{board}-Y"], "into": f"{ward}-C1"}], status=403)
 
 
+def test_who_loses_and_who_gets_a_unit_is_told(world, aa, ward):
+    made = decide(aa, [{"kind": "move", "organization": f"{ward}-C1", "parent": "AA-W2"}])
+    world.staff(world.at("AA-TU", "administrator"), ward, ("viewer",))
+    for who in (world.at(ward, "viewer"), world.at("AA-W2", "viewer")):
+        assert made["id"] in [i["id"] for i in who.items("/v1/reorganizations", sort="-effective_on")]
+    told = world.at(ward, "viewer").get(f"/v1/reorganizations/{made['id']}").json()
+    assert told["organizations"] == [] and told["whole"] is False and told["steps"] is None
+
+
+def test_a_trial_holds_up_no_writer(world, aa, ward, caller):
+    """Beside trials one after the other, others write."""
+    steps = [{"kind": "establish", "code": f"{ward}-N{n}", "name": f"Tổ {n}", "unit_kind": CELL, "parent": f"{ward}-C1"} for n in range(150)]
+    with Background(lambda: decide(caller(aa.token), steps, dry_run="true", status=200)) as trials:
+        for period in ("2025-Q1", "2025-Q2", "2025-Q3", "2025-Q4", "2026-Q1", "2026-Q2"):
+            world.must(caller(world.connector().token).enter("AA-SUM", ward, period, {"number": 1}))
+    assert trials.results
+
+
 def test_who_sees_a_part_reads_the_decision_and_its_own_units(world, aa, ward):
     made = decide(aa, [{"kind": "rename", "organization": ward, "name": "Một"}, {"kind": "rename", "organization": "AA-W2", "name": "Hai"}])
     world.staff(world.at("AA-TU", "administrator"), ward, ("viewer",))
@@ -337,10 +355,15 @@ def test_a_decision_that_cannot_take_effect_holds_up_nobody(world, aa, ward, mov
     assert later.get(f"/v1/reorganizations/{fine['id']}").json()["state"] == "in_force"
     assert later.get(f"/v1/reorganizations/{stuck['id']}").json()["state"] == "stuck"
     assert unit(later, f"{ward}-C1")["parent"]["code"] == ward
+    # what stood in the way goes, and within the hour it takes effect; then the way back is open too
+    clash = world.service.cluster.query("""UPDATE tiendo.organization o SET code = o.code || '-TAM' FROM tiendo.organization r
+        WHERE r.code = 'BB-TU' AND o.root_id = r.id AND o.code = %s RETURNING o.id""", [f"{ward}-C1"])[0][0]
+    moved.move(5 * 86400 + 3700)
+    world.forget()
+    assert wait_for(lambda: world.as_("ca.hai.nua").get(f"/v1/reorganizations/{stuck['id']}").json()["state"] == "in_force")
+    assert world.at("BB-TU", "manager").get(f"/v1/organizations/{ward}-C1").json()["parent"]["code"] == "BB-W1" and clash
     answer = world.as_("ca.hai.nua").post(f"/v1/reorganizations/{stuck['id']}/revert", {"reason": "Trùng mã"}, [("If-Match", "*")])
     assert answer.status == 200 and answer.json()["state"] == "reverted"
-    world.service.cluster.query("""UPDATE tiendo.organization o SET code = o.code || '-CU' FROM tiendo.organization r
-        WHERE r.code = 'BB-TU' AND o.root_id = r.id AND o.code = %s""", [f"{ward}-C1"])
 
 
 def test_the_audit_trail_of_a_decision_tells_no_more_than_the_decision(world, aa, ward):
