@@ -14,6 +14,8 @@ BEGIN
       SELECT concat('/v1/indicators/', a.indicator_id, '/assignments/', a.id) INTO told FROM assignment a WHERE a.id = $2;
     WHEN 'target' THEN
       SELECT concat('/v1/indicators/', t.indicator_id, '/targets/', t.id) INTO told FROM target t WHERE t.id = $2;
+    WHEN 'client_secret' THEN
+      SELECT concat('/v1/clients/', c.client_id, '/secrets') INTO told FROM client_secret c WHERE c.id = $2;
     WHEN 'journal' THEN told := '/v1/audit-events';
     ELSE told := NULL;
   END CASE;

@@ -192,12 +192,12 @@ def test_a_stop_answers_those_who_wait(world, cluster, directory, clock):
 
 def test_a_moved_unit_is_told_of_where_it_lies_today(world, cluster, number):
     """What came under a caller is told from then on, with what was before for who reads it from the beginning; who lost it is told
-    nothing more, of its past neither."""
+    that it left, and nothing more, of its past neither."""
     made = world.must(world.connector().enter(number, "AA-W1-C4", "2026-Q2", {"number": 1}))
     before, after = world.at("AA-W1", "viewer"), world.at("AA-W2", "viewer")
 
-    def told(by):
-        found, place = set(), None
+    def told(by, place=None):
+        found = set()
         while True:
             page = by.get(PATH, limit=1000, **({"after": place} if place else {})).json()
             found |= {e["data"]["resource_id"] for e in page["items"]}
@@ -206,11 +206,15 @@ def test_a_moved_unit_is_told_of_where_it_lies_today(world, cluster, number):
                 return found
 
     assert wait_for(lambda: made["id"] in told(before)) and made["id"] not in told(after)
+    place = before.get(PATH, after="now").json()["page"]["next"]
+    unit = before.get("/v1/organizations/AA-W1-C4").json()["id"]
     step = {"kind": "move", "organization": "AA-W1-C4", "parent": "AA-W2"}
     moved = world.at("AA-TU", "manager").post("/v1/reorganizations", {"decision": "12-QĐ/TU", "effective_on": "2026-11-21", "steps": [step]},
                                               [("Idempotency-Key", samples.fresh("k"))], check=False)
     assert moved.status == 201, moved
     assert wait_for(lambda: made["id"] in told(after)) and made["id"] not in told(before)
+    left = [e["type"] for e in before.get(PATH, after=place).json()["items"] if e["data"]["resource_id"] == unit]
+    assert left == ["tiendo.organization.leave"] and before.get("/v1/organizations/AA-W1-C4").status == 404
     own = world.at("AA-W2", "administrator")
     world.account(own, "aa-w1-c4.viewer", ("AA-W1-C4", "viewer"))
     assert made["id"] in told(world.at("AA-W1-C4", "viewer")), "its own past is its own wherever it lies"
