@@ -108,15 +108,20 @@ BEGIN
   RETURN n;
 END $$;
 
--- A root keeps an administrator who can act. Two who suspend one another at once are made to take turns.
-CREATE FUNCTION keep_an_administrator(leaving uuid) RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
+-- A root keeps an administrator who can act, when an account leaves or one of its grants ends earlier than lasting to p_until: the
+-- other has to last as long. Two who take it from one another at once are made to take turns.
+CREATE FUNCTION keep_an_administrator(leaving uuid, p_grant uuid DEFAULT NULL, p_until date DEFAULT NULL) RETURNS void
+  LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
 DECLARE root uuid;
 BEGIN
   FOR root IN SELECT DISTINCT o.id FROM access_grant g JOIN organization o ON o.id = g.organization_id
-      WHERE g.account_id = leaving AND g.role = 'administrator' AND o.parent_id IS NULL AND grant_holds(g) ORDER BY 1 LOOP
+      WHERE g.account_id = leaving AND (p_grant IS NULL OR g.id = p_grant) AND g.role = 'administrator' AND g.delegated_from IS NULL
+        AND o.root_id = o.id AND (o.valid_to IS NULL OR o.valid_to >= today()) AND grant_holds(g) ORDER BY 1 LOOP
     PERFORM pg_advisory_xact_lock(hashtextextended('tiendo.administrators' || root, 0));
     IF NOT EXISTS (SELECT FROM access_grant g JOIN account a ON a.id = g.account_id
-        WHERE g.organization_id = root AND g.role = 'administrator' AND a.id <> leaving AND a.status = 'active' AND a.activated
+        WHERE g.organization_id = root AND g.role = 'administrator' AND a.status = 'active' AND a.activated
+          AND (CASE WHEN p_grant IS NULL THEN a.id <> leaving
+            ELSE g.id <> p_grant AND coalesce(g.valid_to, 'infinity') >= coalesce(p_until, 'infinity') END)
           AND g.delegated_from IS NULL AND grant_holds(g)) THEN
       PERFORM fail(409, 'last_administrator');
     END IF;

@@ -201,6 +201,16 @@ END $$;
 CREATE TRIGGER access_grant_ended AFTER UPDATE OF revoked_at ON access_grant FOR EACH ROW
   WHEN (old.revoked_at IS NULL AND new.revoked_at IS NOT NULL) EXECUTE FUNCTION access_grant_ended();
 
+-- A root's last administrator keeps the grant, and its days.
+CREATE FUNCTION access_grant_kept() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  PERFORM keep_an_administrator(old.account_id, old.id, old.valid_to);
+  RETURN new;
+END $$;
+CREATE TRIGGER access_grant_kept BEFORE UPDATE OF revoked_at, valid_to ON access_grant FOR EACH ROW
+  WHEN (old.role = 'administrator' AND old.delegated_from IS NULL AND old.revoked_at IS NULL AND (new.revoked_at IS NOT NULL
+    OR coalesce(new.valid_to, 'infinity') < coalesce(old.valid_to, 'infinity'))) EXECUTE FUNCTION access_grant_kept();
+
 -- ---- mandates ----------------------------------------------------------------------------------------------
 CREATE POLICY service_update ON mandate FOR UPDATE TO tiendo_service
   USING ((SELECT me_permission()) = 'mandates:write' AND scope_key <@ (SELECT write_scope()) AND ended_at IS NULL)

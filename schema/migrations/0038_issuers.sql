@@ -44,7 +44,7 @@ CREATE TRIGGER session_outside_kill AFTER UPDATE OF revoked_at ON session FOR EA
 -- Whether a unit lies below the root of that code; everywhere does without one.
 CREATE FUNCTION outside_reaches(root_code text, key text) RETURNS boolean LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
   SELECT root_code IS NULL OR EXISTS (SELECT FROM organization o
-    WHERE o.parent_id IS NULL AND o.code = root_code AND key ^@ o.scope_key) $$;
+    WHERE o.root_id = o.id AND o.code = root_code AND key ^@ o.scope_key) $$;
 
 -- The grant that a holder acts under: one that holds today, in the unit that is named, of a role that the token carries, each
 -- where it says anything of it. Grants of one's own go before delegated ones, older before newer.

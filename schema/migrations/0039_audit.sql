@@ -209,8 +209,10 @@ END $$;
 -- Who made a change, with role and unit; names of staff are part of the audit trail, and of nothing else.
 CREATE FUNCTION actor_json(account uuid, client uuid, access uuid) RETURNS jsonb LANGUAGE plpgsql STABLE SECURITY DEFINER
   SET search_path = tiendo, public, pg_temp AS $$
-DECLARE seat jsonb := (SELECT jsonb_build_object('role', g.role, 'organization', o.code) FROM access_grant g JOIN organization o ON o.id = g.organization_id
-  WHERE g.id = access);
+DECLARE seat jsonb := (SELECT jsonb_build_object('role', g.role, 'organization', o.code) || CASE WHEN g.delegated_from IS NULL THEN '{}'
+    ELSE jsonb_build_object('delegation', g.id, 'delegated_by', (SELECT jsonb_build_object('id', a.id, 'username', a.username, 'name', a.display_name)
+      FROM access_grant x JOIN account a ON a.id = x.account_id WHERE x.id = g.delegated_from)) END
+  FROM access_grant g JOIN organization o ON o.id = g.organization_id WHERE g.id = access);
 BEGIN
   RETURN CASE WHEN account IS NOT NULL
       THEN (SELECT jsonb_build_object('kind', 'account', 'id', a.id, 'username', a.username, 'name', a.display_name) || coalesce(seat, '{}') FROM account a WHERE a.id = account)
@@ -470,7 +472,7 @@ BEGIN
   INSERT INTO journal_cut (position, hash, checkpoint) VALUES (p_position, decode(p_hash, 'hex'), p_checkpoint);
   INSERT INTO journal (action, resource_type, resource_id, version, scope_key, after)
   SELECT 'cut', 'journal', o.id, p_position, o.scope_key, jsonb_build_object('position', p_position, 'hash', p_hash, 'checkpoint', p_checkpoint)
-  FROM organization o WHERE o.parent_id IS NULL;
+  FROM organization o WHERE o.root_id = o.id;
   RETURN true;
 END $$;
 -- Takes away up to so many rows before the newest cut, with their seals; how many.

@@ -1,9 +1,12 @@
 """Taking access back: grants, mandates, clients and their secrets, delegations."""
 import base64
+import csv
+import io
 import threading
 
 import pytest
 from harness import samples
+from harness.crowd import wait_for
 
 FORM = [("Content-Type", "application/x-www-form-urlencoded")]
 
@@ -386,6 +389,24 @@ def test_one_acts_in_the_role_that_was_delegated(world, delegated, cluster):
     assert made["id"] in {d["id"] for d in world.at("AA-W1", "administrator").items("/v1/delegations")}
     assert world.at("AA-W2", "manager").items("/v1/delegations") == [] and world.at("AA-W2", "manager").get(f"/v1/delegations/{made['id']}").status == 404
     assert journalled(cluster, made["id"])[0][:2] == ("create", "delegation")
+
+
+def test_the_trail_tells_on_whose_behalf_it_was_done(world, delegated, cluster):
+    """A figure entered by delegation: in the list, in the sheet and in the figure's history, for as long as they stand."""
+    _, _, acting, made, _, (giver_name, receiver_name) = delegated
+    code = world.indicator(world.at("AA-TU", "manager"), samples.fresh("AA-DG"), "AA-P", "number")["code"]
+    world.assign(world.at("AA-TU", "manager"), code, organization="AA-W1")
+    assert acting.enter(code, "AA-W1", "2026-Q1", {"number": 3}).status == 201
+    reads, path, ref = world.at("AA-W1", "inspector"), f"/v1/values/{code}/AA-W1/2026-Q1/history", f"value:{code}/AA-W1/2026-Q1"
+    wait_for(lambda: reads.items("/v1/audit-events", resource=ref))
+    for told in (reads.items("/v1/audit-events", resource=ref)[0], reads.items(path)[0]):
+        assert told["by"] == told["actor"]["username"] == receiver_name and told["actor"]["delegation"] == made["id"]
+        assert told["actor"]["delegated_by"]["username"] == giver_name and set(told["actor"]["delegated_by"]) == {"id", "username", "name"}
+    for answer in (reads.get("/v1/audit-events", [("Accept", "text/csv")], resource=ref), reads.get(path, [("Accept", "text/csv")])):
+        row = next(csv.DictReader(io.StringIO(answer.text.lstrip("\ufeff"))))
+        assert (row["by"], row["delegated_by"], row["actor_kind"], row["actor_role"], row["actor_organization"]) == (
+            receiver_name, giver_name, "account", "reporter", "AA-W1")
+
 
 
 @pytest.mark.parametrize("who", ["giver", "receiver", "delegate", "administrator", "grant"])
