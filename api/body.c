@@ -44,7 +44,9 @@ static int refuse_type(struct exchange *x)
     }
     if (types != NULL)
         reply_header(x, x->op->method == METHOD_PATCH ? "Accept-Patch" : "Accept-Post", types);
-    fail(x, P_UNSUPPORTED_MEDIA_TYPE);
+    fail_detail(x, P_UNSUPPORTED_MEDIA_TYPE,
+        types != NULL ? arena_printf(x->arena, "The operation takes a body of Content-Type %s.", types)
+                      : "The operation takes no body.");
     return 1;
 }
 

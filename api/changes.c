@@ -28,7 +28,7 @@ static const char *place_text(const struct feed *feed)
     return feed->place[0] == '\0' ? NULL : feed->place;
 }
 
-/* A place is the caller's, whichever of its grants it reads under. */
+/* A place is that of the grant it was given under: another one sees other changes. */
 static int read_place(struct feed *feed)
 {
     struct exchange *x = feed->x;
@@ -37,7 +37,7 @@ static int read_place(struct feed *feed)
     char *context;
     int r;
 
-    context = arena_printf(x->arena, "%s\n%s", x->op->id, x->identity->subject);
+    context = arena_printf(x->arena, "%s\n%s", x->op->id, x->identity->grant);
     if (context == NULL)
         return -ENOMEM;
     feed->context = (struct str){ context, strlen(context) };

@@ -98,6 +98,27 @@ static void log_unforeseen(const struct exchange *x, const char *query, const st
         query, e->sqlstate, e->constraint, e->table, safe ? e->message : "");
 }
 
+/* What a constraint's fault says: a sentence of its own where there is one, else the title of the conflict it is. */
+static const char *constraint_says(const struct exchange *x, const struct constraint_problem *row)
+{
+    static const struct {
+        const char *fault, *says;
+    } rows[] = {
+        { "ends_before_start", "it would end before it starts" },
+        { "too_long", "too long" },
+        { "repeated", "two of them overlap" },
+        { "spans_overlap", "two of them overlap" },
+        { "enum", "not one of the values this takes" },
+        { "required", "this is needed here" },
+        { "one_line", "one line, trimmed, of visible characters" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (strcmp(rows[i].fault, row->fault) == 0)
+            return rows[i].says;
+    return problem_kinds[row->code].title[x->language];
+}
+
 static int answer_constraint(struct exchange *x, const char *query, const struct db_error *e)
 {
     const struct constraint_problem *row = constraint_find(e->constraint);
@@ -107,7 +128,7 @@ static int answer_constraint(struct exchange *x, const char *query, const struct
         return fail(x, P_INTERNAL);
     }
     if (row->pointer != NULL)
-        fault_add_text(&x->faults, AT_POINTER, row->pointer, row->fault, problem_kinds[row->code].title[x->language]);
+        fault_add_text(&x->faults, AT_POINTER, row->pointer, row->fault, constraint_says(x, row));
     return fail(x, row->code);
 }
 

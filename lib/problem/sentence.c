@@ -59,6 +59,16 @@ static bool matches(const char *pattern, const char *text, struct holes *ret)
     }
 }
 
+/* A part as it is said: another sentence of the table, or a day, as it is written in Vietnamese. */
+static const char *part_in(struct arena *a, enum language language, struct str part)
+{
+    const char *text = arena_strndup(a, part.p, part.n), *p = part.p;
+
+    if (text != NULL && part.n == 10 && strspn(text, "0123456789-") == 10 && p[4] == '-' && p[7] == '-')
+        return arena_printf(a, "%.2s/%.2s/%.4s", p + 8, p + 5, p);
+    return sentence_in(a, language, text);
+}
+
 static const char *fill(struct arena *a, const char *pattern, const struct holes *holes, enum language language)
 {
     _cleanup_(buf_free) struct buf b = { 0 };
@@ -74,7 +84,7 @@ static const char *fill(struct arena *a, const char *pattern, const struct holes
             continue;
         }
         if (at < holes->n)
-            buf_adds(&b, sentence_in(a, language, arena_strndup(a, holes->part[at].p, holes->part[at].n)));
+            buf_adds(&b, part_in(a, language, holes->part[at]));
         next = at + 1;
         p++;
     }

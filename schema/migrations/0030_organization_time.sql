@@ -56,17 +56,19 @@ BEGIN
     WHERE s.organization_id = o.id AND s.validity @> day) r);
 END $$;
 
--- As answered without a day. Whether units stand below it is asked of today.
+-- As answered without a day: as of today, or of the day an ended unit or one to come is shown as of.
 CREATE OR REPLACE FUNCTION organization_json(o organization) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE told text;
 BEGIN
-  RETURN (SELECT row_to_json(r)::text FROM (
+  IF o.valid_to < today() OR o.valid_from > today() THEN told := organization_json_on(o, shown_on(o.valid_from, o.valid_to)); END IF;
+  RETURN coalesce(told, (SELECT row_to_json(r)::text FROM (
     SELECT o.id, o.code, o.name, o.kind,
       CASE WHEN o.parent_id IS NOT NULL THEN organization_ref(o.parent_id) END AS parent,
       o.root_id, o.attached, o.made_up, area_code_on(o.identifiers, today()) AS area_code,
       o.identifiers, o.former, o.note, o.valid_from, o.valid_to, length(o.scope_key) / 6 - 1 AS depth,
       EXISTS (SELECT FROM organization c WHERE c.parent_id = o.id AND c.valid_from <= today()
         AND (c.valid_to IS NULL OR c.valid_to >= today())) AS has_children,
-      o.version, tstz(o.created_at) AS created_at, tstz(o.updated_at) AS updated_at) r);
+      o.version, tstz(o.created_at) AS created_at, tstz(o.updated_at) AS updated_at) r));
 END $$;
 
 -- The visible unit a path names, on that day; none is 404.

@@ -250,7 +250,10 @@ BEGIN
     FROM pg_constraint c WHERE c.conname = con AND c.connamespace = 'tiendo'::regnamespace;
     RETURN CASE WHEN note IS NOT NULL THEN jsonb_build_array(fault(note[3], note[2], CASE note[2]
       WHEN 'code_taken' THEN 'a unit of the same root has this code' WHEN 'identifier_taken' THEN 'a unit of the same root has one of these identifiers'
-      WHEN 'repeated' THEN 'two of them overlap' ELSE replace(note[2], '_', ' ') END)) END;
+      WHEN 'repeated' THEN 'two of them overlap' WHEN 'username_taken' THEN 'another account has this username'
+      WHEN 'already_granted' THEN 'the account has this grant already' WHEN 'ends_before_start' THEN 'it would end before it starts'
+      WHEN 'too_long' THEN 'too long' WHEN 'one_line' THEN 'one line, trimmed, of visible characters'
+      ELSE replace(note[2], '_', ' ') END)) END;
   END IF;
   RETURN NULL;
 END $$;

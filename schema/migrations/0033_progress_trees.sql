@@ -10,6 +10,17 @@
 --   preliminary: something was reported and something is still missing or hidden: the figure and its status may change.
 SET search_path = tiendo, public;
 
+-- The period that a filter names, or 422 with the forms that codes have.
+CREATE OR REPLACE FUNCTION filter_period(ref text, parameter text) RETURNS uuid LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE found_id uuid := period_id(ref);
+BEGIN
+  IF found_id IS NULL THEN
+    PERFORM refuse(fault_parameter(parameter, 'unknown_reference',
+      'no such period; codes are such as 2026-M09, 2026-Q3, 2026-S1, 2026-9M, 2026-A1 (the year), or a phase as PROGRAMME.CODE'));
+  END IF;
+  RETURN found_id;
+END $$;
+
 DROP FUNCTION progress(text, text, text, text, text), progress_items(text, period, uuid[], boolean), progress_without(uuid[], period),
   progress_indicators(text, period, uuid), progress_rows(text, period, uuid[], boolean), progress_periods(uuid, text, text, uuid, period, text),
   coverage_json(bigint, bigint, bigint);

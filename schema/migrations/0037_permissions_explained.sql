@@ -125,27 +125,39 @@ BEGIN
         AND (m.programme_id IS NULL OR p_programme IS NULL OR m.programme_id = p_programme)), '[]');
 END $$;
 
+-- Whether a unit is there today: the seat of one that is not gives nobody the right to write.
+CREATE FUNCTION unit_stands(p_unit uuid) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+  SELECT EXISTS (SELECT FROM organization o WHERE o.id = p_unit AND o.valid_from <= today() AND (o.valid_to IS NULL OR o.valid_to >= today())) $$;
+-- Those who took an ended unit over, on to those who stand today.
+CREATE FUNCTION unit_heirs(p_unit uuid) RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+  WITH RECURSIVE heir AS (
+    SELECT l.successor_id AS id FROM organization_lineage l WHERE l.predecessor_id = p_unit AND l.on_day <= today()
+    UNION SELECT l.successor_id FROM heir h JOIN organization_lineage l ON l.predecessor_id = h.id AND l.on_day <= today())
+  SELECT h.id FROM heir h WHERE unit_stands(h.id) AND NOT unit_stands(p_unit) $$;
 -- The units above a key that the caller sees.
 CREATE FUNCTION units_above(p_key text) RETURNS TABLE (id uuid, n int)
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
   SELECT o.id, length(o.scope_key) / 6 FROM organization o WHERE o.scope_key = ANY (ancestor_keys(p_key)) AND p_key <@ (SELECT area()) $$;
 -- Who could: the roles that give the permission, in the unit itself and, where rights reach downwards, in the units above it; and the
--- units mandated to. Only units that the caller sees or sits below are named.
+-- units mandated to. What is written of a unit that has ended is written by those who took it over. Only units that the caller sees or
+-- sits below are named.
 CREATE FUNCTION permission_who(p_permission text, p_unit uuid, p_key text, p_programme uuid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
   grows text := (SELECT p.grows FROM permission p WHERE p.code = p_permission);
   roles text[] := roles_with(p_permission);
+  writes boolean := p_permission LIKE '%:write' AND p_permission <> 'me:write';
   told jsonb := '[]';
 BEGIN
   IF cardinality(roles) = 0 THEN RETURN told; END IF;
   SELECT coalesce(jsonb_agg(jsonb_build_object('roles', roles, 'organization', r.ref, 'mandate', false) ORDER BY u.n DESC), '[]') INTO told
   FROM (SELECT p_unit AS id, 1000 AS n UNION ALL
-      SELECT a.id, a.n FROM units_above(p_key) a WHERE grows IS DISTINCT FROM 'enter') u,
+      SELECT a.id, a.n FROM units_above(p_key) a WHERE grows IS DISTINCT FROM 'enter' UNION
+      SELECT h, 999 FROM unit_heirs(p_unit) h WHERE writes) u,
     LATERAL organization_ref(u.id) r(ref)
-  WHERE r.ref IS NOT NULL;
+  WHERE r.ref IS NOT NULL AND (NOT writes OR unit_stands(u.id));
   RETURN told || coalesce((SELECT jsonb_agg(jsonb_build_object('roles', roles, 'organization', r.ref, 'mandate', true) ORDER BY m.id)
     FROM mandate m JOIN organization o ON o.id = m.over_id, LATERAL organization_ref(m.unit_id) r(ref)
-    WHERE grows = ANY (m.functions) AND p_key ^@ o.scope_key AND r.ref IS NOT NULL AND m.valid_from <= today()
+    WHERE grows = ANY (m.functions) AND p_key ^@ o.scope_key AND o.scope_key ^@ m.scope_key AND r.ref IS NOT NULL AND m.valid_from <= today()
       AND (m.valid_to IS NULL OR m.valid_to >= today()) AND (m.programme_id IS NULL OR p_programme IS NULL OR m.programme_id = p_programme)), '[]');
 END $$;
 
@@ -248,6 +260,14 @@ CREATE FUNCTION role_gives(p_role text, p_client uuid) RETURNS text[]
   SELECT role_scopes(p_role, (SELECT c.scopes FROM client c WHERE c.id = p_client AND c.id = me_client())) $$;
 
 -- ---- who am I ----------------------------------------------------------------------------------------------
+-- The mandates that the seat holds today, and over which unit each reaches: as far as its giver does.
+CREATE OR REPLACE FUNCTION seat_mandates() RETURNS TABLE (m mandate, over_id uuid)
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+  SELECT x, o.id
+  FROM organization seat
+    JOIN mandate x ON x.unit_id = seat.id OR (x.unit_kind = seat.kind AND seat.parent_id IS NOT NULL)
+    JOIN organization o ON o.id = coalesce(x.over_id, seat.parent_id) AND o.scope_key ^@ x.scope_key
+  WHERE seat.id = me_seat() AND x.valid_from <= today() AND (x.valid_to IS NULL OR x.valid_to >= today()) $$;
 CREATE OR REPLACE FUNCTION held_grant(g access_grant) RETURNS jsonb LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
   SELECT jsonb_build_object('id', g.id, 'role', g.role, 'organization',
       jsonb_build_object('id', o.id, 'code', o.code, 'name', o.name, 'kind', o.kind),
@@ -259,7 +279,9 @@ CREATE OR REPLACE FUNCTION held_grant(g access_grant) RETURNS jsonb LANGUAGE sql
 DROP FUNCTION me_json();
 CREATE FUNCTION me_json(token_scopes text[]) RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
-  limits text[] := (SELECT scopes FROM client WHERE id = me_client());
+  -- What the role gives: in a unit that is not there today no writing but of what is one's own.
+  given text[] := role_scopes(me_role(), (SELECT scopes FROM client WHERE id = me_client()));
+  stands boolean := unit_stands(me_seat());
   mandates jsonb;
   areas jsonb;
 BEGIN
@@ -280,8 +302,9 @@ BEGIN
     'session', me_session(),
     'grant', (SELECT held_grant(g) FROM access_grant g WHERE g.id = me_grant()),
     'grants', held_grants(coalesce(me_account(), me_client())),
-    'permissions', to_json(ARRAY(SELECT p FROM unnest(role_scopes(me_role(), limits)) p WHERE p = ANY (token_scopes))),
-    'withheld', to_json(ARRAY(SELECT p FROM unnest(role_scopes(me_role(), limits)) p WHERE p <> ALL (token_scopes))),
+    'seat_ended', NOT stands,
+    'permissions', to_json(ARRAY(SELECT p FROM unnest(given) p WHERE p = ANY (token_scopes) AND (stands OR p NOT LIKE '%:write' OR p = 'me:write'))),
+    'withheld', to_json(ARRAY(SELECT p FROM unnest(given) p WHERE p <> ALL (token_scopes) OR NOT (stands OR p NOT LIKE '%:write' OR p = 'me:write'))),
     'delegations', (SELECT coalesce(json_agg(json_build_object('id', g.id, 'account', a.username, 'display_name', a.display_name,
           'organization', held_grant(g) -> 'organization', 'role', g.role, 'valid_from', g.valid_from, 'valid_to', g.valid_to) ORDER BY g.id), '[]')
         FROM access_grant g JOIN account a ON a.id = g.account_id
@@ -290,7 +313,7 @@ BEGIN
     'scope', areas)::text);
 END $$;
 
-GRANT EXECUTE ON FUNCTION roles_with(text), units_above(text), enter_refused(text, text, text[]), permission_resource(text),
+GRANT EXECUTE ON FUNCTION roles_with(text), unit_stands(uuid), unit_heirs(uuid), units_above(text), enter_refused(text, text, text[]), permission_resource(text),
   permission_try(text, text, text, text),
   seat_mandates_over(text), permission_because(text, text, uuid), permission_who(text, uuid, text, uuid), permission_lack(text, text, uuid),
   permission_explain(text, text, text, boolean), role_gives(text, uuid), me_json(text[]) TO tiendo_service;

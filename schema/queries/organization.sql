@@ -1,7 +1,7 @@
 -- Organizations. organization_get is the hottest read: one index look-up, the answer made in one pass.
 
 -- name: organization_get :one
-SELECT o.version::text AS version, (SELECT row_to_json(r)::text FROM (
+SELECT o.version::text AS version, CASE WHEN o.valid_to < today() OR o.valid_from > today() THEN organization_json(o) ELSE (SELECT row_to_json(r)::text FROM (
     SELECT o.id, o.code, o.name, o.kind,
       CASE WHEN p.id IS NOT NULL THEN jsonb_build_object('id', p.id, 'code', p.code, 'name', p.name, 'kind', p.kind)
         WHEN o.parent_id IS NOT NULL THEN organization_ref(o.parent_id) END AS parent,
@@ -11,7 +11,7 @@ SELECT o.version::text AS version, (SELECT row_to_json(r)::text FROM (
       o.identifiers, o.former, o.note, o.valid_from, o.valid_to, length(o.scope_key) / 6 - 1 AS depth,
       EXISTS (SELECT FROM organization c WHERE c.parent_id = o.id AND c.valid_from <= today()
         AND (c.valid_to IS NULL OR c.valid_to >= today())) AS has_children,
-      o.version, tstz(o.created_at) AS created_at, tstz(o.updated_at) AS updated_at) r) AS body
+      o.version, tstz(o.created_at) AS created_at, tstz(o.updated_at) AS updated_at) r) END AS body
 FROM organization o LEFT JOIN organization p ON p.id = o.parent_id
 WHERE o.id = (SELECT CASE WHEN is_uuid(:organization) THEN :organization::uuid ELSE organization_id(:organization) END)
 

@@ -218,6 +218,11 @@ def test_a_place_cannot_be_forged_nor_borrowed(world):
         answer = by.get(PATH, after=bad)
         assert answer.status == 400 and answer.code == "bad_cursor", bad
     assert world.at("AA-W1", "viewer").get(PATH, after=place).code == "bad_cursor"
+    username = samples.fresh("nguoi").lower()
+    made = world.account(world.at("AA-TU", "administrator"), username, ("AA-W1", "viewer"), ("AA-W2", "viewer"))
+    one, other = (world.as_(username, grant["id"]) for grant in made["grants"])
+    place = here(one)
+    assert one.get(PATH, after=place).status == 200 and other.get(PATH, after=place).code == "bad_cursor"
     for query in ({"wait": "31"}, {"wait": "-1"}, {"wait": "x"}, {"limit": "0"}, {"zz": "1"}, {"after": ""}, {"cursor": place}):
         assert by.get(PATH, **query).status == 400, query
 

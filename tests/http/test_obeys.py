@@ -166,3 +166,24 @@ def test_a_delegation_goes_no_further_than_its_giver(world, everywhere):
     assert statuses(delegates, "/v1/organizations/" + cell) == {401} and statuses(beside, "/v1/organizations/" + stays) == {200}
     assert {d["id"]: d["holds"] for d in giver.get("/v1/delegations").json()["items"]} == {moves["id"]: False, keeps["id"]: True}
     assert world.login(other, moves["id"]).status == 422
+
+
+def test_a_mandate_goes_no_further_than_its_giver(world, everywhere):
+    """What a ward entrusted over a cell ends when that cell goes to another ward."""
+    manager, admin = world.at("AA-TU", "manager"), world.at("AA-TU", "administrator")
+    old, new = samples.fresh("AA-CU"), samples.fresh("AA-MOI")
+    for code in (old, new):
+        world.unit(manager, code, f"Đảng ủy phường {code}", WARD, "AA-TU")
+    world.staff(admin, old, ("administrator",))
+    helper, cell = f"{old}-C", f"{old}-D"
+    for code in (helper, cell):
+        world.unit(manager, code, "Chi bộ", CELL, old)
+    world.staff(admin, helper, ("viewer", "manager"))
+    world.must(world.at(old, "administrator").post("/v1/mandates", {
+        "unit": helper, "over": cell, "functions": ["read", "define"], "valid_from": "2025-01-01"}))
+    viewers, definers = everywhere(world.at(helper, "viewer").token), everywhere(world.at(helper, "manager").token)
+    assert statuses(viewers, "/v1/organizations/" + cell) == {200} and len(viewers[0].get("/v1/me").json()["mandates"]) == 1
+    world.must(manager.post("/v1/reorganizations", {"decision": "12-QĐ/TU", "effective_on": "2026-07-01", "steps": [
+        {"kind": "move", "organization": cell, "parent": new}]}))
+    assert statuses(viewers, "/v1/organizations/" + cell) == {404} and viewers[0].get("/v1/me").json()["mandates"] == []
+    assert {c.patch(f"/v1/organizations/{cell}", {"note": "x"}, "*").status for c in definers} == {404}

@@ -5,7 +5,7 @@ import io
 import pytest
 from harness import samples
 
-WARD = "directly_subordinate_party_committee"
+CELL, WARD = "party_cell", "directly_subordinate_party_committee"
 MONDAY, NEXT = "2026-03-02", "2027-03-01"
 
 
@@ -175,3 +175,18 @@ def test_search_takes_every_word_in_any_order(aa, tree):
         assert tree["a"] in codes(aa.items("/v1/organizations", q=q)), q
     assert codes(aa.items("/v1/organizations", q=f"{tree['a']} {tree['b']}")) == []
     assert aa.items("/v1/organizations", q=" ") == [], "no word finds nothing"
+
+
+def test_a_unit_of_the_past_is_told_as_of_its_last_day(world):
+    """Its parent's name, its area and what stood below it are those of its last day."""
+    manager = world.at("AA-TU", "manager")
+    ward, new, cell = (samples.fresh(code) for code in ("AA-CU", "AA-MOI", "AA-CHI"))
+    made = world.unit(manager, ward, "Đảng ủy phường cũ", WARD, "AA-TU")
+    world.unit(manager, new, "Đảng ủy phường mới", WARD, "AA-TU")
+    world.unit(manager, cell, "Chi bộ", CELL, ward)
+    world.must(manager.patch(f"/v1/organizations/{ward}", {"area_code": "26488"}, "*"), 200)
+    world.must(manager.post("/v1/reorganizations", {"decision": "9-QĐ/TU", "effective_on": "2026-07-01", "steps": [
+        {"kind": "merge", "organizations": [ward], "into": new}]}))
+    told, then = (manager.get(f"/v1/organizations/{ward}", **query).json() for query in ({}, {"as_of": "2026-06-30"}))
+    assert told == then and told["valid_to"] == "2026-06-30" and told["area_code"] == "26488" and told["has_children"] is True
+    assert made["code"] == told["code"]

@@ -218,3 +218,16 @@ def test_identifiers_as_read_can_be_sent_back(world):
     read = made.json()
     same = manager.patch(made.header("Location"), {"identifiers": read["identifiers"]}, etag=made.header("ETag"))
     assert same.status == 200 and same.json()["identifiers"] == read["identifiers"] and same.json()["area_code"] == "26041", same
+
+
+def test_a_name_is_decided_above_the_unit(world):
+    """A unit's own manager corrects its note and not its name; a root's has nobody above."""
+    above, own, root = world.at("AA-TU", "manager"), world.at("AA-W2", "manager"), world.at("AA-TU", "manager")
+    name = above.get("/v1/organizations/AA-W2").json()["name"]
+    refused = own.patch("/v1/organizations/AA-W2", {"name": "Tên khác"}, "*")
+    assert refused.status == 403 and "AA-W2" in refused.json()["detail"]
+    assert own.patch("/v1/organizations/AA-W2", {"name": name, "note": "ghi chú"}, "*").status == 200
+    for by, unit in ((above, "AA-W2"), (root, "AA-TU")):
+        was = by.get("/v1/organizations/" + unit).json()["name"]
+        assert by.patch("/v1/organizations/" + unit, {"name": was + " sửa"}, "*").json()["name"] == was + " sửa"
+        assert by.patch("/v1/organizations/" + unit, {"name": was}, "*").status == 200

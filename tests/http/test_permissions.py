@@ -4,7 +4,7 @@ import random
 
 import pytest
 from harness import samples
-from harness.world import ROLES, Caller
+from harness.world import ROLES, WARD, Caller
 
 SEATS = ("AA-TU", "AA-W1", "AA-BTG", "AA-W1-XD", "AA-W1-C1")
 UNITS = ("AA-TU", "AA-W1", "AA-W2", "AA-W1-XD", "AA-W1-C1", "AA-W1-OLD", "AA-W2-C1", "AA-OLD", "AA-BTG", "BB-W1", "NO-SUCH")
@@ -229,3 +229,26 @@ def test_the_answer_is_what_the_operation_then_does(world):
     assert not wrong, "\n".join(wrong)
     assert allowed > 50
     assert admin
+
+
+def test_a_seat_that_ended(world):
+    """Whoever sits in a unit of the past is told so, and who writes for it now."""
+    manager, admin = world.at("AA-TU", "manager"), world.at("AA-TU", "administrator")
+    old, new = samples.fresh("AA-CU"), samples.fresh("AA-MOI")
+    for code in (old, new):
+        world.unit(manager, code, f"Đảng ủy phường {code}", WARD, "AA-TU")
+    world.staff(admin, old, ("reporter", "manager"))
+    reporter = world.at(old, "reporter")
+    before = reporter.get("/v1/me").json()
+    assert before["seat_ended"] is False and "values:write" in before["permissions"] and before["withheld"] == []
+    world.must(manager.post("/v1/reorganizations", {"decision": "12-QĐ/TU", "effective_on": "2026-07-01", "steps": [
+        {"kind": "merge", "organizations": [old], "into": new}]}))
+    me = reporter.get("/v1/me").json()
+    assert me["seat_ended"] is True and [p for p in me["permissions"] if p.endswith(":write")] == ["me:write"]
+    assert "values:write" in me["withheld"] and "values:read" in me["permissions"]
+    answer = ask(reporter, "values:write", f"organization:{old}")
+    assert answer["reason"] == "seat_ended"
+    by_above = ask(manager, "values:write", f"organization:{old}")
+    assert new in {w["organization"]["code"] for w in by_above["who"]}
+    for told in (answer, by_above, ask(world.at(old, "manager"), "organizations:write", f"organization:{old}")):
+        assert old not in {w["organization"]["code"] for w in told["who"]}

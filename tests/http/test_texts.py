@@ -44,3 +44,37 @@ def test_a_pattern_is_said_in_words(aa, language, words):
     assert (fault["pointer"], fault["code"]) == ("#/code", "pattern") and fault["detail"].startswith(words) and "^" not in fault["detail"]
     answer = aa.get("/v1/organizations", [("Accept-Language", language)], kind="Chi bộ", identifier="26041")
     assert answer.status == 400 and answer.pointers() == {"kind", "identifier"} and "^" not in answer.text
+
+
+@pytest.mark.parametrize("language,words", [("vi", "Dòng tiêu đề chỉ có một cột"), ("en", "The header has one column")])
+def test_another_delimiter_is_told_in_the_callers_language(aa, language, words):
+    answer = aa.post("/v1/organizations/imports", "code;name\nAA-X;Chi bộ\n",
+                     [("Content-Type", "text/csv"), ("Idempotency-Key", samples.fresh("k")), ("Accept-Language", language)])
+    fault = answer.json()["errors"][0]
+    assert fault["code"] == "csv_delimiter" and fault["detail"].startswith(words) and "JSON" not in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("language,day", [("vi", "30/06/2026"), ("en", "2026-06-30")])
+def test_days_are_said_as_they_are_written(aa, world, language, day):
+    old, new = samples.fresh("AA-CU"), samples.fresh("AA-MOI")
+    for code in (old, new):
+        world.unit(aa, code, "Đảng ủy phường", "directly_subordinate_party_committee", "AA-TU")
+    world.staff(world.at("AA-TU", "administrator"), old, ("manager",))
+    seat = world.at(old, "manager")
+    world.must(aa.post("/v1/reorganizations", {"decision": "12-QĐ/TU", "effective_on": "2026-07-01", "steps": [
+        {"kind": "merge", "organizations": [old], "into": new}]}))
+    assert day in seat.patch(f"/v1/organizations/{old}", {"note": "x"}, "*", [("Accept-Language", language)]).json()["detail"]
+
+
+@pytest.mark.parametrize("language,words", [("vi", "không có kỳ báo cáo này; mã kỳ có dạng 2026-M09"), ("en", "no such period; codes are such as 2026-M09")])
+def test_a_wrong_period_is_told_the_forms(aa, language, words):
+    answer = aa.get("/v1/progress", [("Accept-Language", language)], organization="AA-TU", period="2026")
+    assert answer.json()["errors"][0]["detail"].startswith(words)
+
+
+def test_a_constraint_says_what_is_wrong(world, aa):
+    answer = world.at("AA-W1", "administrator").post("/v1/mandates", {
+        "unit": "AA-W1-XD", "over": "AA-W1-C1", "functions": ["read"], "valid_from": "2026-02-02", "valid_to": "2026-02-01"}, [("Accept-Language", "vi")])
+    assert answer.json()["errors"] == [{"pointer": "#/valid_to", "code": "ends_before_start", "detail": "ngày kết thúc trước ngày bắt đầu"}]
+    answer = aa.patch("/v1/organizations/AA-W1", "{}", "*", [("Content-Type", "application/json")])
+    assert answer.status == 415 and "application/merge-patch+json" in answer.json()["detail"]
