@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "json.h"
 #include "nfc.h"
@@ -311,6 +312,26 @@ static struct str csv_text(struct reader *rd, const struct csv_column *column, s
     return text;
 }
 
+/* What spreadsheets make of true and false when they save: capitals. */
+static struct str csv_truth(struct reader *rd, const struct csv_column *column, struct str field)
+{
+    if (field.n == 4 && strncasecmp(field.p, "true", 4) == 0)
+        return str_from("true");
+    if (field.n == 5 && strncasecmp(field.p, "false", 5) == 0)
+        return str_from("false");
+    csv_fault_at(rd, column, FAULT_ENUM, "true, false");
+    return (struct str){ NULL, 0 };
+}
+
+static struct str csv_read(struct reader *rd, const struct csv_column *column, struct str field)
+{
+    if (column->schema->types & (TYPE_NUMBER | TYPE_INTEGER))
+        return csv_number(rd, column, field);
+    if (column->schema->types & TYPE_BOOLEAN && !(column->schema->types & TYPE_STRING))
+        return csv_truth(rd, column, field);
+    return csv_text(rd, column, field);
+}
+
 /* One field's value, checked against its member's schema. An empty field is no value. */
 static struct str csv_value(struct reader *rd, const struct csv_column *column, struct str field)
 {
@@ -320,8 +341,7 @@ static struct str csv_value(struct reader *rd, const struct csv_column *column, 
 
     if (field.n == 0)
         return (struct str){ NULL, 0 };
-    value = column->schema->types & (TYPE_NUMBER | TYPE_INTEGER) ? csv_number(rd, column, field)
-                                                                 : csv_text(rd, column, field);
+    value = csv_read(rd, column, field);
     if (value.p == NULL)
         return value;
     text = arena_strndup(rd->arena, value.p, value.n);

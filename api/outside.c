@@ -269,6 +269,26 @@ bool outside_admitted(const struct service *service, const char *token, size_t n
         token_outside_verify(key_source_tokens(o->sources[index]), token, n, &said) == 0;
 }
 
+/* Who set up the issuer, not who holds the token, finds out here what is amiss. */
+static void log_rejected(const struct exchange *x, const struct config_issuer *config, int r)
+{
+    static const struct {
+        int r;
+        const char *reason;
+    } rows[] = {
+        { -EBADMSG, "form" },
+        { -EKEYREJECTED, "signature_audience_or_requirement" },
+        { -EKEYEXPIRED, "expired" },
+        { -ENOKEY, "unknown_key" },
+        { -EAGAIN, "no_keys_yet" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (rows[i].r == r)
+            log_info("outside_refused", "trace_id=%s issuer=%s reason=%s client=%s", x->trace_id, config->name,
+                rows[i].reason, x->client);
+}
+
 int outside_identify(struct exchange *x, const char *token, size_t n, struct identity *ret)
 {
     _cleanup_(token_said_freep) struct token_said *said = NULL;
@@ -289,6 +309,8 @@ int outside_identify(struct exchange *x, const char *token, size_t n, struct ide
         return r;
     tokens = key_source_tokens(o->sources[index]);
     r = token_outside_verify(tokens, token, n, &said);
+    if (r < 0)
+        log_rejected(x, &o->issuers[index], r);
     if (r == 0)
         r = look_up(x, &o->issuers[index], said, token, n, ret);
     if (r == 0)

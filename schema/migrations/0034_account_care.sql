@@ -136,6 +136,12 @@ BEGIN
     PERFORM fail(403, 'forbidden', NULL, 'Nobody suspends or closes their own account, or the one whose role is delegated to them; another administrator does.');
   END IF;
   PERFORM keep_an_administrator(new.id);
+  -- A home below what an account does elsewhere does not take it away from those above: their grant is theirs to end.
+  IF EXISTS (SELECT FROM access_grant g WHERE g.account_id = new.id AND g.revoked_at IS NULL AND g.delegated_from IS NULL
+      AND (g.valid_to IS NULL OR g.valid_to >= today()) AND NOT g.scope_key <@ write_scope()) THEN
+    PERFORM fail(403, 'forbidden', NULL,
+      'The account also acts for units outside your subtree; an administrator of a unit above all of them suspends or closes it.');
+  END IF;
   PERFORM sessions_end(new.id, 'account ' || new.status);
   IF new.status = 'closed' THEN
     DELETE FROM account_activation c WHERE c.account_id = new.id;

@@ -510,3 +510,15 @@ def test_an_unknown_name_and_a_wrong_code_cost_the_same(world, admin):
             taken.append(time.monotonic() - began)
         return statistics.median(taken)
     assert 0.3 < median(name) / median("aa.khong-ai-ca") < 3.4
+
+
+def test_a_home_does_not_close_what_acts_above_it(world):
+    """An account kept by a ward that also acts for the province is not the ward's to suspend or close."""
+    top, ward = world.at("AA-TU", "administrator"), world.at("AA-W1", "administrator")
+    name = samples.fresh("nguoi").lower()
+    world.must(top.post("/v1/accounts", {"username": name, "display_name": "Người", "organization": "AA-W1", "grants": [
+        {"organization": "AA-TU", "role": "viewer"}]}))
+    for status in ("suspended", "closed"):
+        refused = set_state(ward, name, status)
+        assert refused.status == 403 and "outside your subtree" in refused.json()["detail"]
+    assert set_state(top, name, "suspended").status == 200

@@ -78,3 +78,15 @@ def test_a_constraint_says_what_is_wrong(world, aa):
     assert answer.json()["errors"] == [{"pointer": "#/valid_to", "code": "ends_before_start", "detail": "ngày kết thúc trước ngày bắt đầu"}]
     answer = aa.patch("/v1/organizations/AA-W1", "{}", "*", [("Content-Type", "application/json")])
     assert answer.status == 415 and "application/merge-patch+json" in answer.json()["detail"]
+
+
+def test_truth_values_as_a_spreadsheet_saves_them(aa):
+    code = samples.fresh("AA-X")
+    headers = [("Content-Type", "text/csv"), ("Accept-Language", "vi")]
+    text = "code,name,kind,parent,attached,made_up\n{},Chi bộ,party_cell,AA-W2,{},FALSE\n"
+    answer = aa.post("/v1/organizations/imports", text.format(code, "TRUE"), [*headers, ("Idempotency-Key", samples.fresh("k"))])
+    assert answer.status == 200, answer
+    made = aa.get("/v1/organizations/" + code).json()
+    assert made["attached"] is True and made["made_up"] is False
+    refused = aa.post("/v1/organizations/imports", text.format(code + "b", "ừ"), [*headers, ("Idempotency-Key", samples.fresh("k"))])
+    assert [(e["pointer"], e["detail"]) for e in refused.json()["errors"]] == [("#/attached", "Phải là một trong: true, false")]
