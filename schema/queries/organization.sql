@@ -49,8 +49,8 @@ SELECT organization_subtree_on(path_organization_on(:organization, :as_of::date)
 -- filter kind: o.kind = $
 -- filter kind[ne]: o.kind <> $
 -- filter kind[in]: o.kind = ANY($::text[])
--- filter code: o.code = $
--- filter code[in]: o.code = ANY($::text[])
+-- filter code: o.code COLLATE "C" = $
+-- filter code[in]: o.code COLLATE "C" = ANY($::text[])
 -- filter code[prefix]: o.code COLLATE "C" >= $ AND o.code COLLATE "C" < $ || '~'
 -- filter identifier: o.id IN (SELECT i.organization_id FROM organization_identifier i WHERE i.value = substr($, strpos($, ':') + 1) AND i.scheme = split_part($, ':', 1) AND i.validity @> (SELECT today())) AND o.valid_from <= (SELECT today()) AND (o.valid_to IS NULL OR o.valid_to >= (SELECT today()))
 -- filter attached: o.attached = $::boolean
@@ -77,8 +77,8 @@ WHERE true
 -- filter kind: s.kind = $
 -- filter kind[ne]: s.kind <> $
 -- filter kind[in]: s.kind = ANY($::text[])
--- filter code: o.code = $
--- filter code[in]: o.code = ANY($::text[])
+-- filter code: o.code COLLATE "C" = $
+-- filter code[in]: o.code COLLATE "C" = ANY($::text[])
 -- filter code[prefix]: o.code COLLATE "C" >= $ AND o.code COLLATE "C" < $ || '~'
 -- filter identifier: o.id IN (SELECT i.organization_id FROM organization_identifier i WHERE i.value = substr($, strpos($, ':') + 1) AND i.scheme = split_part($, ':', 1) AND i.validity @> :as_of::date)
 -- filter attached: o.attached = $::boolean
