@@ -199,6 +199,12 @@ static int walk_row(struct verify *v, const struct db_result *row)
     return r;
 }
 
+static int lost(int r)
+{
+    fprintf(stderr, "tiendo: database: %s\n", strerror(-r));
+    return r;
+}
+
 static int walk(struct verify *v)
 {
     char start[24], covers[24];
@@ -216,7 +222,7 @@ static int walk(struct verify *v)
 
         r = db_stream_next(v->conn, &row);
         if (r <= 0)
-            return r < 0 ? r : -EIO;
+            return lost(r < 0 ? r : -EIO);
         if (db_kind(row) == DB_ROWS) {
             r = db_drain(v->conn, NULL);
             break;
@@ -380,7 +386,7 @@ int command_audit(const struct config *config, int argc, char **argv)
     if (r == 0)
         sum_up(&v, began_us);
     else
-        fprintf(stderr, "tiendo: the audit trail could not be looked at: %s\n", strerror(-r));
+        fputs("tiendo: the audit trail could not be looked at\n", stderr); /* the reason is told where it arises */
     db_pool_give(v.conn);
     buf_free(&v.chain.buf);
     free(v.list);

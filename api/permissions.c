@@ -71,8 +71,8 @@ static const struct operation *operation_of_name(const char *name)
     return NULL;
 }
 
-/* 0 and the permission, NULL for a public operation; -ENOENT when the action names none. */
-static int permission_of(const char *action, const char **ret)
+/* 0, the permission (NULL for a public operation) and the operation, if one is named; -ENOENT when the action names none. */
+static int permission_of(const char *action, const char **ret, const char **ret_operation)
 {
     const struct operation *op;
 
@@ -88,6 +88,7 @@ static int permission_of(const char *action, const char **ret)
     if (op == NULL)
         return -ENOENT;
     *ret = op->permission;
+    *ret_operation = op->id;
     return 0;
 }
 
@@ -128,11 +129,11 @@ static int answer(struct exchange *x, const struct verdict *v)
 int handle_me_permissions(struct exchange *x)
 {
     struct verdict v = { .reason = "public", .because = "[]", .who = "[]", .allowed = true };
-    const char *values[] = { x->identity->kid, NULL, exchange_param(x, "resource"), NULL };
+    const char *values[] = { x->identity->kid, NULL, NULL, exchange_param(x, "resource"), NULL };
     _cleanup_(db_result_freep) struct db_result *rows = NULL;
     int r;
 
-    if (permission_of(exchange_param(x, "action"), &v.permission) < 0) {
+    if (permission_of(exchange_param(x, "action"), &v.permission, &values[2]) < 0) {
         fault_add_text(&x->faults, AT_PARAMETER, "action", "unknown_reference",
             "no such permission, operation or request of this contract");
         return fail(x, P_INVALID);
@@ -140,7 +141,7 @@ int handle_me_permissions(struct exchange *x)
     if (v.permission == NULL)
         return answer(x, &v);
     values[1] = v.permission;
-    values[3] = in_token(x, v.permission) ? "true" : "false";
+    values[4] = in_token(x, v.permission) ? "true" : "false";
     r = query_fetch(x, &query_me_permissions, values, &rows);
     if (r != 0)
         return r < 0 ? r : 0;

@@ -32,23 +32,28 @@ static void add_json(struct buf *b, const struct problem_kind *kind)
     buf_addc(b, '}');
 }
 
-static void add_html(struct buf *b, const struct problem_kind *kind)
+static const char *const tags[] = { [LANGUAGE_EN] = "en", [LANGUAGE_VI] = "vi" };
+
+/* Both languages, the reader's first. */
+static void add_html(struct buf *b, const struct problem_kind *kind, enum language first)
 {
+    enum language second = first == LANGUAGE_EN ? LANGUAGE_VI : LANGUAGE_EN;
+
     buf_addf(
         b, "<h2><a href=\"/problems/%s\">%s</a> <small>%d</small></h2>\n<p>", kind->code, kind->code, kind->status);
-    add_escaped(b, kind->title[LANGUAGE_EN]);
-    buf_adds(b, " · <span lang=\"vi\">");
-    add_escaped(b, kind->title[LANGUAGE_VI]);
+    add_escaped(b, kind->title[first]);
+    buf_addf(b, " · <span lang=\"%s\">", tags[second]);
+    add_escaped(b, kind->title[second]);
     buf_adds(b, "</span></p>\n<p>");
-    add_escaped(b, kind->explanation[LANGUAGE_EN]);
-    buf_adds(b, "</p>\n<p lang=\"vi\">");
-    add_escaped(b, kind->explanation[LANGUAGE_VI]);
+    add_escaped(b, kind->explanation[first]);
+    buf_addf(b, "</p>\n<p lang=\"%s\">", tags[second]);
+    add_escaped(b, kind->explanation[second]);
     buf_adds(b, "</p>\n");
 }
 
-static void begin_html(struct buf *b, const char *title)
+static void begin_html(struct buf *b, const char *title, enum language language)
 {
-    buf_adds(b, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>");
+    buf_addf(b, "<!DOCTYPE html>\n<html lang=\"%s\"><head><meta charset=\"utf-8\"><title>", tags[language]);
     add_escaped(b, title);
     buf_adds(b, "</title></head>\n<body>\n<h1>");
     add_escaped(b, title);
@@ -79,12 +84,12 @@ int handle_problem_list(struct exchange *x)
 
     buf_init(&b, PAGE_MAX);
     if (html)
-        begin_html(&b, "Problems");
+        begin_html(&b, x->language == LANGUAGE_VI ? "Các lỗi" : "Problems", x->language);
     else
         buf_adds(&b, "{\"items\":[");
     for (size_t i = 0; i < N_PROBLEMS; i++) {
         if (html) {
-            add_html(&b, &problem_kinds[i]);
+            add_html(&b, &problem_kinds[i], x->language);
             continue;
         }
         if (i > 0)
@@ -107,8 +112,9 @@ int handle_problem_get(struct exchange *x)
         add_json(&b, &problem_kinds[code]);
         return finish(x, &b, "application/json");
     }
-    begin_html(&b, problem_kinds[code].title[x->language]);
-    add_html(&b, &problem_kinds[code]);
-    buf_adds(&b, "<p><a href=\"/problems\">All problems</a></p>\n</body></html>\n");
+    begin_html(&b, problem_kinds[code].title[x->language], x->language);
+    add_html(&b, &problem_kinds[code], x->language);
+    buf_addf(&b, "<p><a href=\"/problems\">%s</a></p>\n</body></html>\n",
+        x->language == LANGUAGE_VI ? "Tất cả các lỗi" : "All problems");
     return finish(x, &b, "text/html; charset=utf-8");
 }

@@ -223,7 +223,8 @@ BEGIN
   RETURN (SELECT row_to_json(r)::text FROM (
     SELECT m.id, organization_ref(m.giver_id) AS giver, organization_ref(m.unit_id) AS unit, m.unit_kind,
       organization_ref(m.over_id) AS over, m.over_parent, m.functions,
-      (SELECT p.code FROM programme p WHERE p.id = m.programme_id) AS programme, m.document, m.valid_from, m.valid_to,
+      (SELECT p.code FROM programme p WHERE p.id = m.programme_id) AS programme, m.document, m.valid_from,
+      CASE WHEN m.valid_to < m.valid_from THEN m.valid_from ELSE m.valid_to END AS valid_to,
       tstz(m.ended_at) AS ended_at, ender_json(m.ended_by, m.ended_seat) AS ended_by, m.version,
       tstz(m.created_at) AS created_at) r);
 END $$;

@@ -191,7 +191,8 @@ BEGIN
 END $$;
 
 -- Whether the entered caller may do that there, and why. in_token: whether the token at hand carries the permission.
-CREATE FUNCTION permission_explain(p_kid text, p_permission text, p_resource text, in_token boolean, OUT allowed boolean, OUT reason text,
+-- p_operation: the operation that was asked about by name, where one was.
+CREATE FUNCTION permission_explain(p_kid text, p_permission text, p_operation text, p_resource text, in_token boolean, OUT allowed boolean, OUT reason text,
     OUT because jsonb, OUT who jsonb, OUT detail text) LANGUAGE plpgsql AS $$
 DECLARE
   message text;
@@ -214,6 +215,11 @@ BEGIN
     reason := 'token_scope';
     detail := format('This token was asked for without %s; the role gives it.', p_permission);
   END IF;
+  IF reason IS NULL AND p_permission = 'delegations:write' AND me_giver() IS NOT NULL
+      AND (p_operation = 'delegation_create' OR p_resource IS NOT NULL) THEN
+    reason := 'delegated'; detail := 'What is delegated is not delegated further: only the holder of the role does so.';
+    RETURN;
+  END IF;
   IF p_resource IS NULL THEN
     IF reason IS NULL THEN
       allowed := true; reason := 'granted'; because := permission_because(p_permission, me_seat_key(), NULL);
@@ -227,6 +233,11 @@ BEGIN
     detail := coalesce(detail, 'There is no such resource, or it is out of your sight.');
     reason := coalesce(reason, 'not_visible');
     RETURN;
+  END IF;
+  IF reason IS NULL AND p_permission = 'audit:read' AND r.kind = 'value' AND (r.key <@ audit_area()
+      OR in_limited(r.programme, r.key, limited_write_programmes(), limited_write_scopes())) IS NOT TRUE THEN
+    SELECT l.reason, l.detail INTO reason, detail FROM permission_lack(p_permission, r.key, r.programme) l;
+    detail := coalesce(detail, history_refusal());
   END IF;
   IF reason IS NULL AND p_permission LIKE '%:write' THEN
     SELECT * INTO t FROM permission_try(CASE p_permission WHEN 'reorganizations:write' THEN 'organizations:write' ELSE p_permission END,
@@ -316,4 +327,4 @@ END $$;
 GRANT EXECUTE ON FUNCTION roles_with(text), unit_stands(uuid), unit_heirs(uuid), units_above(text), enter_refused(text, text, text[]), permission_resource(text),
   permission_try(text, text, text, text),
   seat_mandates_over(text), permission_because(text, text, uuid), permission_who(text, uuid, text, uuid), permission_lack(text, text, uuid),
-  permission_explain(text, text, text, boolean), role_gives(text, uuid), me_json(text[]) TO tiendo_service;
+  permission_explain(text, text, text, text, boolean), role_gives(text, uuid), me_json(text[]) TO tiendo_service;

@@ -347,15 +347,22 @@ BEGIN
   RETURN f;
 END $$;
 
--- The values whose history a path asks for, withdrawn or not; none is 404.
+-- Why the caller sees a value and not its history.
+CREATE FUNCTION history_refusal() RETURNS text LANGUAGE sql STABLE AS $$
+  SELECT CASE me_role() WHEN 'approver' THEN 'Approvers read the history of their own unit''s values alone.'
+    ELSE 'The mandate of your unit lets it read the value, not its history: that takes the function audit.' END $$;
+-- The values whose history a path asks for, withdrawn or not; none is 404, a value that is seen without it 403.
 CREATE FUNCTION path_value_history(i_ref text, o_ref text, p_ref text, p_category text) RETURNS uuid[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
   found uuid[] := value_ids(i_ref, o_ref, p_ref, p_category);
 BEGIN
   found := ARRAY(SELECT DISTINCT r.value_id FROM value_revision r WHERE r.value_id = ANY (found)
     AND (r.scope_key <@ audit_area() OR in_limited(r.programme_id, r.scope_key, limited_write_programmes(), limited_write_scopes())));
-  IF cardinality(found) = 0 THEN PERFORM fail(404, 'not_found'); END IF;
-  RETURN found;
+  IF cardinality(found) > 0 THEN RETURN found; END IF;
+  IF EXISTS (SELECT FROM value v WHERE v.id = ANY (value_ids(i_ref, o_ref, p_ref, p_category))) THEN
+    PERFORM fail(403, 'forbidden', NULL, history_refusal());
+  END IF;
+  PERFORM fail(404, 'not_found');
 END $$;
 
 -- ---- finding rows ------------------------------------------------------------------------------------------
@@ -491,7 +498,7 @@ BEGIN
 END $$;
 
 GRANT EXECUTE ON FUNCTION audit_area(), journal_keys(keymultirange), journal_seen(), journal_limited_programmes(), journal_limited_scopes(),
-  journal_staff(), about_staff(text), journal_organization(text), journal_actor(bigint), revision_actor(uuid, bigint), path_value_history(text, text, text, text), value_ids(text, text, text, text), journal_by(jsonb), journal_reference(text, uuid, bigint),
+  journal_staff(), about_staff(text), journal_organization(text), journal_actor(bigint), revision_actor(uuid, bigint), history_refusal(), path_value_history(text, text, text, text), value_ids(text, text, text, text), journal_by(jsonb), journal_reference(text, uuid, bigint),
   revision_image(uuid, bigint), audit_before(audit_event), audit_after(audit_event), filter_resource(text, text), filter_unit(text, text),
   filter_below(text, text), filter_account(text, text), journal_units(keymultirange, int), audit_filter(jsonb),
   journal_find(jsonb, bigint, boolean, int, bigint), audit_item(audit_event, boolean, boolean), audit_page(jsonb, bigint, boolean, int, text[]),

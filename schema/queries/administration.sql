@@ -14,7 +14,8 @@ FROM mandate_create(:new_id, :body::jsonb, :request_id) c
 -- filter holding: (m.valid_from <= (SELECT today()) AND coalesce(m.valid_to >= (SELECT today()), true)) = $::boolean
 SELECT m.id, organization_ref(m.giver_id) AS giver, organization_ref(m.unit_id) AS unit, m.unit_kind,
   organization_ref(m.over_id) AS over, m.over_parent, m.functions,
-  (SELECT p.code FROM programme p WHERE p.id = m.programme_id) AS programme, m.document, m.valid_from, m.valid_to,
+  (SELECT p.code FROM programme p WHERE p.id = m.programme_id) AS programme, m.document, m.valid_from,
+  CASE WHEN m.valid_to < m.valid_from THEN m.valid_from ELSE m.valid_to END AS valid_to,
   tstz(m.ended_at) AS ended_at, ender_json(m.ended_by, m.ended_seat) AS ended_by, m.version, tstz(m.created_at) AS created_at
 FROM mandate m
 WHERE true

@@ -49,9 +49,9 @@ SELECT 0 AS status
 SELECT me_json(string_to_array(:token_scopes, ' ')) AS body
 
 -- name: me_permissions :call
--- takes: kid, permission, resource, in_token
+-- takes: kid, permission, operation, resource, in_token
 SELECT p.allowed, p.reason, p.because, p.who, p.detail
-FROM permission_explain(:kid, :permission, :resource, :in_token::boolean) p
+FROM permission_explain(:kid, :permission, :operation, :resource, :in_token::boolean) p
 
 -- name: client_create :call
 -- takes: new_id, body, secret_hash, request_id

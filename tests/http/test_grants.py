@@ -168,7 +168,7 @@ def mandated(world, admin, person):
     return me, made, code
 
 
-def test_an_ended_mandate_is_obeyed_at_once(admin, mandated, cluster, today):
+def test_an_ended_mandate_is_obeyed_at_once(world, admin, mandated, cluster, today):
     me, mandate, _ = mandated
     path = f"/v1/mandates/{mandate['id']}"
     assert me.get("/v1/organizations/AA-W2").status == 200
@@ -177,6 +177,10 @@ def test_an_ended_mandate_is_obeyed_at_once(admin, mandated, cluster, today):
     assert me.get("/v1/organizations/AA-W2").status == 404
     assert me.get("/v1/me").json()["mandates"] == []
     left = admin.get(path).json()
+    same_day = world.must(admin.post("/v1/mandates", {"unit": left["unit"]["code"], "over": "AA-W2", "functions": ["read"]}))
+    assert end(admin, f"/v1/mandates/{same_day['id']}").status == 204
+    for told in (admin.get(f"/v1/mandates/{same_day['id']}").json(), next(m for m in admin.items("/v1/mandates") if m["id"] == same_day["id"])):
+        assert told["ended_at"] and told["valid_from"] == told["valid_to"] == today.isoformat()
     assert left["ended_at"] and left["valid_to"] < today.isoformat() and left["ended_by"]["account"] == "aa-tu.administrator"
     assert me.get(path).json()["ended_by"]["account"] is None
     assert end(admin, path).status == 204 and admin.get(path).json() == left
@@ -440,6 +444,10 @@ def test_what_is_delegated_goes_no_further(world, person, delegated):
     _, _, acting, made, _, _ = delegated
     _, _, third = person("AA-W2")
     assert acting.post("/v1/delegations", {"account": third, "valid_to": "2099-12-31"}).code == "forbidden"
+    for action in ("delegation_create", "POST /v1/delegations"):
+        asked = acting.get("/v1/me/permissions", action=action).json()
+        assert (asked["allowed"], asked["reason"]) == (False, "delegated") and asked["detail"], asked
+    assert acting.get("/v1/me/permissions", action="delegation_end").json()["allowed"], "one may give it back"
 
 
 def test_a_part_of_ones_unit_for_a_part_of_the_time(world, admin, person, today):

@@ -37,6 +37,11 @@ def test_every_problem_has_its_page(world):
         html = world.anonymous.get(item["type"], [("Accept", "text/html")])
         assert html.type == "text/html" and item["title_vi"] in html.text
     assert world.anonymous.get("/problems", [("Accept", "text/html")]).type == "text/html"
+    for path in ("/problems", "/problems/not_found"):
+        for language, first, second in (("vi", "title_vi", "title"), ("en", "title", "title_vi")):
+            text = world.anonymous.get(path, [("Accept", "text/html"), ("Accept-Language", language)]).text
+            told = next(item for item in items if item["code"] == "not_found")
+            assert f'<html lang="{language}">' in text and text.index(f"<p>{told[first]}") < text.index(f">{told[second]}</span>")
     assert world.anonymous.get("/problems/no_such_problem").status == 404
 
 

@@ -169,6 +169,26 @@ def test_it_goes_down_and_comes_back_with_its_data(up, state, port, credentials)
     assert json.loads(curl(credentials["base_url"] + "/readyz")) == {"status": "ok"}
 
 
+@pytest.mark.parametrize("words, told", [
+    (["check"], ""), (["audit", "verify"], "All is as it was written."), (["keys", "rotate"], "signing key"),
+    (["account", "reset", "{inspector}"], "activation code of"), (["reorganize", "--dry-run", "{decision}"], '"grants"')], ids=lambda w: w[0] if isinstance(w, list) else "")
+def test_the_operators_commands(up, state, credentials, words, told):
+    """On what deploy/up made, each as the user and with the connection that it takes; the file is the caller's own."""
+    inspector = next(a["username"] for a in credentials["accounts"] if a["role"] == "inspector")
+    decision = state / "decision.json"
+    decision.write_text(json.dumps({"decision": "1-QĐ/TU", "effective_on": "2030-01-01", "steps": [{"kind": "rename", "organization": "DN-UBKT", "name": "Ủy ban"}]}))
+    decision.chmod(0o600)
+    done = run("deploy/tiendo", "--state", state, *[w.format(inspector=inspector, decision=decision) for w in words])
+    decision.unlink()
+    assert done.returncode == 0 and told in done.stdout, done.stdout + done.stderr
+
+
+def test_an_operators_command_says_what_is_missing(state):
+    done = run("deploy/tiendo", "--state", state / "run", "audit", "verify")
+    assert done.returncode == 1 and "deploy/up has made nothing in" in done.stderr
+    assert run("deploy/tiendo", "--state", state, "serve").returncode == 2
+
+
 def test_purging_forgets_everything(up, state, port):
     done = run("deploy/down", "--state", state, "--purge")
     assert done.returncode == 0, done.stdout + done.stderr
