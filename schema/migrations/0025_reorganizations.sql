@@ -177,16 +177,42 @@ BEGIN
   IF faults IS NOT NULL THEN PERFORM fail(422, 'invalid', faults); END IF;
 END $$;
 
+-- Which of these units stand elsewhere than the closure says: others have other names or kinds at most, and nothing below them changes.
+CREATE FUNCTION units_replaced(units uuid[]) RETURNS uuid[] LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  RETURN ARRAY(
+    WITH wanted AS MATERIALIZED (SELECT c.ancestor_id, c.descendant_id, c.depth, c.validity FROM closure_of(units) c),
+      stored AS MATERIALIZED (SELECT c.ancestor_id, c.descendant_id, c.depth, c.validity FROM organization_closure c WHERE c.descendant_id = ANY (units))
+    SELECT DISTINCT x.descendant_id FROM ((TABLE wanted EXCEPT TABLE stored) UNION ALL (TABLE stored EXCEPT TABLE wanted)) x);
+END $$;
+-- Who is assigned by kind, among units of which the kind may have changed and nothing else.
+CREATE FUNCTION assignment_settle_kinds(units uuid[]) RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
+DECLARE a record;
+BEGIN
+  FOR a IN SELECT w.indicator_id, w.scope_key, bool_or(w.mode = 'total') AS whole FROM (
+      SELECT x.indicator_id, o.scope_key, x.mode FROM organization o JOIN organization_span s ON s.organization_id = o.id
+        JOIN assignment x ON x.kind = s.kind AND o.scope_key ^@ x.scope_key WHERE o.id = ANY (units)
+      UNION ALL
+      SELECT u.indicator_id, o.scope_key, u.mode FROM organization o JOIN assignment_unit u ON u.scope_key = o.scope_key
+        JOIN assignment x ON x.id = u.assignment_id AND x.kind IS NOT NULL WHERE o.id = ANY (units)) w
+      GROUP BY 1, 2 ORDER BY 1, 2 LOOP
+    -- the unit alone, or, where it may have a total, all beneath it
+    PERFORM assignment_expand(a.indicator_id, a.scope_key, a.scope_key || CASE WHEN a.whole THEN '~' ELSE ' ' END);
+  END LOOP;
+END $$;
+
 -- Everything that follows from changed spans: closure, orphans, rows of today, places, assignments, heritage. The tree's lock is held alone.
 CREATE FUNCTION tree_settle(units uuid[], day date, action text, request_id text) RETURNS int LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
+  -- on its day a decision stands in the closure already: all its units are looked at
+  replaced uuid[] := CASE action WHEN 'take_effect' THEN units ELSE units_replaced(units) END;
   roots uuid[];
   moved int;
   faults text;
 BEGIN
   PERFORM set_config('tiendo.reorganizing', 'on', true);
   BEGIN
-    PERFORM closure_refresh(units);
+    PERFORM closure_refresh(replaced);
   EXCEPTION WHEN SQLSTATE 'TD422' THEN  -- it speaks of a unit's parent, whoever wrote the span; here it is the steps
     GET STACKED DIAGNOSTICS faults = PG_EXCEPTION_DETAIL;
     PERFORM fail(422, 'invalid', replace(faults, '"#/parent"', '"#/steps"')::jsonb);
@@ -196,9 +222,11 @@ BEGIN
   -- an ended unit follows its successor, so those are looked at too
   moved := organization_place_all(ARRAY(
     SELECT u FROM unnest(units) u UNION SELECT l.predecessor_id FROM organization_lineage l WHERE l.successor_id = ANY (units)), request_id);
-  PERFORM assignment_settle(units);
-  roots := ARRAY(SELECT unnest(roots) UNION SELECT DISTINCT o.root_id FROM organization o WHERE o.id = ANY (units));
-  PERFORM heritage_refresh(roots), set_config('tiendo.reorganizing', '', true);
+  PERFORM assignment_settle(replaced), assignment_settle_kinds(ARRAY(SELECT u FROM unnest(units) u WHERE u <> ALL (replaced)));
+  IF cardinality(replaced) > 0 OR moved > 0 THEN
+    PERFORM heritage_refresh(ARRAY(SELECT unnest(roots) UNION SELECT DISTINCT o.root_id FROM organization o WHERE o.id = ANY (units)));
+  END IF;
+  PERFORM set_config('tiendo.reorganizing', '', true);
   RETURN moved;
 END $$;
 
