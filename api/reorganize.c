@@ -91,7 +91,7 @@ static int record(struct db_conn *conn, const char *decision, bool dry_run)
 int command_reorganize(const struct config *config, int argc, char **argv)
 {
     _cleanup_(db_pool_givep) struct db_conn *conn = NULL;
-    _cleanup_(buf_free) struct buf decision;
+    _cleanup_(buf_free) struct buf decision = { 0 };
     bool dry_run = argc > 0 && strcmp(argv[0], "--dry-run") == 0;
 
     if (argc == 1 && strcmp(argv[0], "--help") == 0) {

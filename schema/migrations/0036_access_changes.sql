@@ -109,9 +109,10 @@ DECLARE
   g access_grant;
   unit organization;
   given_role text := coalesce(body ->> 'role', 'connector');
-  starts date := coalesce((body ->> 'valid_from')::date, today());
+  starts date;
 BEGIN
   SELECT * INTO unit FROM organization o WHERE o.id = (SELECT organization_id(body ->> 'organization'));
+  starts := coalesce((body ->> 'valid_from')::date, greatest(today(), unit.valid_from)); -- (in a unit to come from its first day on)
   PERFORM refuse(
     CASE WHEN unit.id IS NULL THEN fault(prefix || '/organization', 'unknown_reference', 'no such organization') END,
     CASE WHEN given_role = 'connector' AND holder_client IS NULL

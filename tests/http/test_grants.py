@@ -503,3 +503,12 @@ def test_a_delegated_administrator_does_not_serve_itself_or_its_giver(world, adm
     assert world.at("AA-W1", "administrator").patch(f"/v1/grants/{made['id']}", {"valid_to": "2099-12-30"}, "*").code == "already_ended"
     assert end(world.at("AA-W1", "administrator"), f"/v1/grants/{made['id']}").status == 204
     assert acting.get("/v1/me").code == "invalid_token"
+
+
+def test_a_grant_in_a_unit_to_come_begins_with_the_unit(world):
+    manager, admin = world.at("AA-TU", "manager"), world.at("AA-TU", "administrator")
+    code, name = samples.fresh("AA-MAI"), samples.fresh("nguoi").lower()
+    world.must(manager.post("/v1/reorganizations", {"decision": "3-QĐ/TU", "effective_on": "2027-01-01", "steps": [
+        {"kind": "establish", "code": code, "name": "Đảng ủy phường sẽ lập", "unit_kind": "directly_subordinate_party_committee", "parent": "AA-TU"}]}))
+    made = world.account(admin, name, (code, "viewer"), ("AA-W1", "viewer"))
+    assert {g["organization"]["code"]: g["valid_from"] for g in made["grants"]}[code] == "2027-01-01"

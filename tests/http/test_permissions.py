@@ -113,6 +113,8 @@ def test_actions_are_permissions_operations_and_requests(world):
     ("AA-W1", "administrator", "grants:write", "account:aa-w1.viewer", "granted", None),
     ("AA-W1", "administrator", "accounts:write", "account:aa-w2.viewer", "not_visible", None),
     ("AA-W1", "administrator", "mandates:write", "organization:AA-W1-C1", "granted", None),
+    ("AA-W1", "approver", "value_history", "value:AA-SUM/AA-W1-C1/2026-Q1", "not_own_unit", "AA-W1-C1"),
+    ("AA-W1", "manager", "value_history", "value:AA-SUM/AA-W1-C1/2026-Q1", "granted", None),
     ("AA-OLD", "manager", "organizations:write", "organization:AA-OLD", "seat_ended", None),
     ("AA-OLD", "viewer", "organizations:read", "organization:AA-OLD", "granted", None),
     ("AA-W1", "manager", "reorganizations:write", "organization:AA-W1-C1", "granted", None),
