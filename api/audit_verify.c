@@ -332,8 +332,8 @@ static void sum_up(const struct verify *v, int64_t began_us)
         puts("No checkpoint was looked at: a chain that was written anew from beginning to end, or has lost its end, "
              "looks sound.");
     else
-        printf("%zu checkpoints in %s; the newest that fits is of position %" PRId64 ".\n", v->n, v->directory,
-            v->attested);
+        printf("Checkpoints in %s: %zu; the newest that fits is of position %" PRId64 ", rows after it: %" PRId64 ".\n",
+            v->directory, v->n, v->attested, v->chain.position - v->attested);
     if (v->covers > v->start + 1)
         printf("Before position %" PRId64 " the chain covers that a value was changed, not its figures.\n", v->covers);
     puts(v->faults == 0 ? "All is as it was written." : "NOT as it was written: see above.");

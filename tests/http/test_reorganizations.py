@@ -440,3 +440,6 @@ def test_the_operator_decides_over_any_root(world, service, aa, ward, tmp_path):
     assert unit(aa, ward)["name"] == "Theo nghị quyết"
     refused = service.command("reorganize", str(file), check=False)
     assert refused.returncode == 1 and "unchanged" in refused.stderr
+    for wrong in ((), ("a", "b"), ("--dry-run",)):
+        told = service.command("reorganize", *wrong, check=False)
+        assert told.returncode == 2 and told.stderr.startswith("Usage:"), told.stderr
