@@ -13,6 +13,14 @@ ALTER TABLE organization_former_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE organization_former_key FORCE ROW LEVEL SECURITY;
 CREATE POLICY owner_all ON organization_former_key TO tiendo_owner USING (true) WITH CHECK (true);
 
+-- Keys of units that were taken away again (their decision was reverted): what the journal says of them is found by these.
+CREATE TABLE organization_removed (
+  scope_key text COLLATE "C" PRIMARY KEY,
+  removed_at timestamptz NOT NULL DEFAULT clock_now()
+);
+DO $do$ BEGIN PERFORM protect('organization_removed', NULL, 'area'); END $do$;
+GRANT SELECT ON organization_removed TO tiendo_service;
+
 -- The keys, old and present, of what lies in the caller's scope today. Labels are never used twice, so an old key tells one
 -- unit for good: the longest one that a row's key begins with says whose row it is.
 CREATE FUNCTION journal_scope() RETURNS keymultirange LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
@@ -168,7 +176,7 @@ BEGIN
   WHERE o.scope_key >= old_key AND o.scope_key < old_key || '~';
   PERFORM rekey_values(old_key, new_key);
   FOREACH t IN ARRAY ARRAY['account', 'client', 'access_grant', 'mandate', 'rollup', 'assignment', 'target',
-      'programme', 'programme_pillar', 'indicator', 'reorganization_unit'] LOOP
+      'programme', 'programme_pillar', 'indicator', 'reorganization_unit', 'organization_removed'] LOOP
     EXECUTE format('UPDATE %I SET scope_key = $2 || substr(scope_key, $3) WHERE scope_key >= $1 AND scope_key < $1 || ''~''', t)
       USING old_key, new_key, at;
   END LOOP;
@@ -292,3 +300,24 @@ CREATE OR REPLACE FUNCTION seat_mandates() RETURNS TABLE (m mandate, over_id uui
     JOIN mandate x ON x.unit_id = seat.id OR (x.unit_kind = seat.kind AND seat.parent_id IS NOT NULL)
     JOIN organization o ON o.id = coalesce(x.over_id, seat.parent_id) AND o.scope_key ^@ x.scope_key
   WHERE seat.id = me_seat() AND x.valid_from <= today() AND (x.valid_to IS NULL OR x.valid_to >= today()) $$;
+
+-- Definitions hold where their programme's unit does; when that has ended with one successor they hold there, and return with it.
+CREATE FUNCTION definitions_follow() RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
+DECLARE
+  p record;
+  holder uuid; heir uuid;
+BEGIN
+  FOR p IN SELECT x.id, x.scope_id, x.scope_key FROM programme x JOIN organization o ON o.id = x.scope_id
+      WHERE o.valid_to IS NOT NULL OR o.scope_key <> x.scope_key LOOP
+    holder := p.scope_id;
+    LOOP
+      heir := (SELECT (array_agg(l.successor_id))[1] FROM organization_lineage l JOIN organization e ON e.id = l.predecessor_id
+        WHERE e.id = holder AND e.valid_to < today() AND l.on_day > e.valid_to HAVING count(*) = 1);
+      EXIT WHEN heir IS NULL;
+      holder := heir;
+    END LOOP;
+    UPDATE programme x SET scope_key = o.scope_key FROM organization o WHERE x.id = p.id AND o.id = holder AND x.scope_key <> o.scope_key;
+    UPDATE programme_pillar x SET scope_key = o.scope_key FROM organization o WHERE x.programme_id = p.id AND o.id = holder AND x.scope_key <> o.scope_key;
+    UPDATE indicator x SET scope_key = o.scope_key FROM organization o WHERE x.programme_id = p.id AND o.id = holder AND x.scope_key <> o.scope_key;
+  END LOOP;
+END $$;

@@ -224,7 +224,7 @@ BEGIN
     SELECT u FROM unnest(units) u UNION SELECT l.predecessor_id FROM organization_lineage l WHERE l.successor_id = ANY (units)), request_id);
   PERFORM assignment_settle(replaced), assignment_settle_kinds(ARRAY(SELECT u FROM unnest(units) u WHERE u <> ALL (replaced)));
   IF cardinality(replaced) > 0 OR moved > 0 THEN
-    PERFORM heritage_refresh(ARRAY(SELECT unnest(roots) UNION SELECT DISTINCT o.root_id FROM organization o WHERE o.id = ANY (units)));
+    PERFORM heritage_refresh(ARRAY(SELECT unnest(roots) UNION SELECT DISTINCT o.root_id FROM organization o WHERE o.id = ANY (units))), definitions_follow();
   END IF;
   PERFORM set_config('tiendo.reorganizing', '', true);
   RETURN moved;

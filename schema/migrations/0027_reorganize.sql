@@ -276,6 +276,7 @@ BEGIN
   -- what it established is seen no more: those above it go on reading of it
   INSERT INTO reorganization_unit SELECT DISTINCT r.id, p.id, p.scope_key, true FROM organization o JOIN organization p ON p.id = o.parent_id
   WHERE o.id = ANY (r.established) AND p.id <> ALL (r.established) ON CONFLICT DO NOTHING;
+  INSERT INTO organization_removed (scope_key) SELECT o.scope_key FROM organization o WHERE o.id = ANY (r.established) ON CONFLICT DO NOTHING;
   DELETE FROM organization o WHERE o.id = ANY (r.established);
   DELETE FROM reorganization_unit u WHERE u.reorganization_id = r.id AND u.organization_id = ANY (r.established);
 END $$;

@@ -370,8 +370,9 @@ END $$;
 CREATE FUNCTION journal_units(below keymultirange, most int) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
 DECLARE units text[];
 BEGIN
-  SELECT array_agg(right(x.scope_key, 6)) INTO units FROM (SELECT o.scope_key FROM organization o
-    WHERE below IS NULL OR o.scope_key <@ below LIMIT most + 1) x;
+  SELECT array_agg(right(x.scope_key, 6)) INTO units FROM (
+    SELECT o.scope_key FROM organization o WHERE below IS NULL OR o.scope_key <@ below
+    UNION ALL SELECT r.scope_key FROM organization_removed r WHERE below IS NULL OR r.scope_key <@ below LIMIT most + 1) x;
   RETURN CASE WHEN cardinality(units) > most THEN NULL ELSE coalesce(units, '{}') END;
 END $$;
 

@@ -43,6 +43,10 @@ def figure(by, organization, indicator="AA-RATIO", period=PERIOD):
     return item["numerator"], item["denominator"], item["coverage"]["expected"], item["coverage"]["reporting"]
 
 
+def figure_of(by, organization, indicator, period):
+    return by.get("/v1/progress", organization=organization, indicator=indicator, period=period).json()["items"][0]["value"]
+
+
 def faults(answer):
     return [(f["pointer"], f["code"]) for f in answer.json()["errors"]]
 
@@ -112,6 +116,25 @@ def test_no_figure_is_left_behind_by_a_late_decision(world, aa, ward):
     assert figure(aa, "AA-TU", "AA-SUM") == total
     decide(aa, [{"kind": "merge", "organizations": [ward], "into": "AA-W2"}], on="2026-04-01")
     assert figure(aa, "AA-TU", "AA-SUM") == total
+
+
+def test_definitions_go_on_where_their_unit_went_on(world, aa, ward):
+    """A programme of a ward that is merged holds at its successor: whoever came along reads and enters as before."""
+    new = samples.fresh("AA-NEW")
+    programme = f"{ward}-CT"
+    world.must(aa.post("/v1/programmes", {"code": programme, "title": "Chương trình riêng", "owner": ward, "scope": ward, "starts_on": "2025-01-01"}))
+    indicator = world.indicator(aa, f"{ward}-CT-1", programme, "number")["code"]
+    world.assign(aa, indicator, organization=f"{ward}-C1")
+    world.staff(world.at("AA-TU", "administrator"), f"{ward}-C1", ("reporter",))
+    cell = world.at(f"{ward}-C1", "reporter")
+    world.must(cell.enter(indicator, f"{ward}-C1", PERIOD, {"number": 9}))
+    made = decide(aa, [{"kind": "establish", "code": new, "name": "Đảng ủy phường mới", "unit_kind": WARD, "parent": "AA-TU"},
+                       {"kind": "merge", "organizations": [ward], "into": new}])
+    assert cell.get(f"/v1/values/{indicator}/{ward}-C1/{PERIOD}").json()["number"] == 9
+    world.must(cell.enter(indicator, f"{ward}-C1", "2026-Q3", {"number": 4}))
+    assert figure_of(aa, new, indicator, "2026-Q3") == 4
+    assert aa.post(f"/v1/reorganizations/{made['id']}/revert", {"reason": "Nhầm"}, [("If-Match", "*")]).status == 200
+    assert cell.get(f"/v1/indicators/{indicator}").status == 200 and figure_of(aa, ward, indicator, "2026-Q3") == 4
 
 
 def test_what_is_planned_passes_nothing_on_before_its_day(world, aa, ward):
@@ -438,6 +461,7 @@ def test_the_operator_decides_over_any_root(world, service, aa, ward, tmp_path):
     assert '"renamed": 1' in tried.stdout and unit(aa, ward)["name"] != "Theo nghị quyết"
     service.command("reorganize", str(file))
     assert unit(aa, ward)["name"] == "Theo nghị quyết"
+    assert service.command("reorganize", check=False).returncode == service.command("reorganize", "a", "b", check=False).returncode == 2
     refused = service.command("reorganize", str(file), check=False)
     assert refused.returncode == 1 and "unchanged" in refused.stderr
     for wrong in ((), ("a", "b"), ("--dry-run",)):
