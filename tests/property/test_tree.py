@@ -52,7 +52,7 @@ class Tree:
         day = self.day()
         alive = [c for c, in self.rows("""SELECT o.code FROM organization_span s JOIN organization o ON o.id = s.organization_id
             WHERE s.validity @> %s AND o.code LIKE ANY (%s) ORDER BY o.code""", [day, self.codes])]
-        self.take(day, [self.step(alive) for _ in range(self.random.randrange(1, 5))])
+        self.take(day, [self.step(alive) for _ in range(self.random.randrange(1, 8))])
 
     def take(self, day, steps):
         self.steps += len(steps)
@@ -154,7 +154,7 @@ def live(tree, moved, steps):
             tree.rows("SELECT tree_turn()")
             tree.connection.commit()
             check(tree)
-    assert tree.taken > steps // 20
+    assert tree.taken > steps // 50
     tree.connection.close()
 
 
