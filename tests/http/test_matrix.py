@@ -205,7 +205,8 @@ def expected(op, role, name, relation, kind):
     if kind in ("nobody's", "not proved"):
         return {404} if kind == "nobody's" else {422, 429}
     if kind == "audited":  # in one's own line; the mandates here have other functions
-        return set(op.success) if relation.unit == relation.seat or (role != "approver" and relation.unit.startswith(relation.seat)) else {404}
+        return set(op.success) if relation.unit == relation.seat or (role != "approver" and relation.unit.startswith(relation.seat)) else \
+            {403} if relation.seen else {404}
     if kind == "delegation":  # seen by its two sides, and by administrators of the unit or above it
         return set(op.success) if role == "administrator" and relation.unit.startswith(relation.seat) else {404}
     hidden = {"path": {404}, "above": {404}, "behalf": {404}, "path, if unseen": {404}, "definition": {404}}.get(kind, {422})
