@@ -71,8 +71,7 @@ static int read_fields(struct exchange *x, struct shape *shape)
     struct str word;
 
     for (size_t i = 0; i < list->n_columns; i++)
-        shape->columns[i] =
-            p == NULL ? exported || !list->columns[i].extra : strcmp(list->columns[i].name, "id") == 0;
+        shape->columns[i] = p == NULL ? exported || !list->columns[i].extra : strcmp(list->columns[i].name, "id") == 0;
     while (next_word(&p, &word)) {
         bool found = false;
 

@@ -33,7 +33,8 @@ static const struct command commands[] = {
     { "reorganize", command_reorganize, "record a decision that changes the tree, in any root" },
     { "serve", command_serve, "answer requests until SIGTERM" },
     { "check", command_check, "read the configuration and look at the database, then say what is wrong" },
-    { "audit", command_audit, "audit verify: recompute the chain of changes and hold it against the signed checkpoints" },
+    { "audit", command_audit,
+        "audit verify: recompute the chain of changes and hold it against the signed checkpoints" },
     { "keys", command_keys, "keys rotate: make a new signing key; the old ones stay good for their tokens" },
 };
 

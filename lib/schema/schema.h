@@ -66,7 +66,7 @@ struct schema {
     uint32_t min_properties;
     bool unique_items;
     const struct pattern *pattern;
-    const char *words[2]; /* what the pattern asks for, by language; NULL: the pattern itself is told */
+    const char *words[2];      /* what the pattern asks for, by language; NULL: the pattern itself is told */
     const char *const *values; /* the enum (strings), sorted; NULL: none */
     size_t n_values;
     const struct property *properties; /* sorted by name */
