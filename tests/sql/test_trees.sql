@@ -72,7 +72,7 @@ BEGIN
       PERFORM test_reorganize(day, CASE kind
         WHEN 'move' THEN jsonb_build_array(jsonb_build_object('kind', kind, 'organization', alive[1], 'parent', alive[2]))
         WHEN 'merge' THEN jsonb_build_array(jsonb_build_object('kind', kind, 'organizations', jsonb_build_array(alive[1]), 'into', alive[2]))
-        WHEN 'split' THEN jsonb_build_array(jsonb_build_object('kind', kind, 'organization', alive[1], 'into', jsonb_build_array(alive[2], alive[3])))
+        WHEN 'split' THEN jsonb_build_array(jsonb_build_object('kind', kind, 'organization', alive[1], 'successors', jsonb_build_array(alive[2], alive[3])))
         ELSE jsonb_build_array(jsonb_build_object('kind', kind, 'organization', alive[1])) END::text,
         CASE WHEN kind = 'merge' THEN '[{"indicator":"X-TOTAL","how":"apart"},{"indicator":"X-MEAN","how":"apart"}]' ELSE '[]' END);
     EXCEPTION WHEN SQLSTATE 'TD422' THEN NULL;

@@ -43,10 +43,10 @@ START_TEST(sentences_are_told_in_the_language)
         { "no such organization", "không có đơn vị này" },
         { "You do not enter AA-1 for DN-2.", "Bạn không nhập AA-1 cho DN-2." },
         { "X ended on 2025-06-30: it is read, and what it still owed is entered by its successors.",
-            "X đã kết thúc ngày 2025-06-30: chỉ còn đọc được, phần còn nợ do đơn vị kế thừa nhập." },
+            "X đã kết thúc ngày 30/06/2025: chỉ còn đọc được, phần còn nợ do đơn vị kế thừa nhập." },
         /* a part that is a sentence itself */
         { "the parent exists from 2025-01-01 to today and on",
-            "đơn vị cấp trên tồn tại từ 2025-01-01 đến nay và về sau" },
+            "đơn vị cấp trên tồn tại từ 01/01/2025 đến nay và về sau" },
         /* the one with most words of its own, though another fits too */
         { "Q is kept by the managers of its programme or by a mandate to define.",
             "Q do quản lý (manager) của chương trình cập nhật, hoặc theo ủy nhiệm có chức năng define." },
