@@ -63,8 +63,8 @@ FROM (VALUES ('DN-W1', 'X-TOTAL', '1 0'), ('DN-TU', 'X-TOTAL', '23 1')) x(u, i, 
 DO $do$
 DECLARE day date := '2025-07-05'; alive text[]; n int; kind text;
 BEGIN
-  FOR n IN 1 .. 25 LOOP
-    day := day + (random() * 13)::int;
+  FOR n IN 1 .. 40 LOOP
+    day := day + (random() * 8)::int;
     alive := ARRAY(SELECT o.code FROM organization o JOIN organization_span s ON s.organization_id = o.id AND s.validity @> day AND upper_inf(s.validity)
       WHERE o.code LIKE 'DN-W%' AND o.kind <> 'party_building_board' ORDER BY random() LIMIT 4);
     kind := (ARRAY['move', 'move', 'merge', 'split', 'dissolve'])[1 + (random() * 4)::int];
@@ -79,7 +79,7 @@ BEGIN
     END;
   END LOOP;
 END $do$;
-SELECT test('trees: decisions were taken', (count(*) > 8)::text, 'true') FROM (SELECT lower(s.validity) FROM organization_span s GROUP BY 1) x;
+SELECT test('trees: decisions were taken', (count(*) > 6)::text, 'true') FROM (SELECT lower(s.validity) FROM organization_span s GROUP BY 1) x;
 SELECT test_enter('DN-TU', 'connector', 'values:write') \g /dev/null
 SELECT pg_temp.fill() \g /dev/null
 SELECT test_enter('DN-TU', 'viewer', 'progress:read') \g /dev/null
