@@ -172,7 +172,8 @@ def test_figures_and_assignments_follow_a_thousand_random_steps(world, cluster, 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_thousand_random_steps_leave_a_right_tree(world, service, cluster, moved, seed):
-    """Ten times a thousand, each from a new root of thirty units."""
+    """Ten times a thousand, each from a new root of thirty units in a world without the trees before."""
+    world.as_built()
     root, prefix = f"T{seed}-TU", f"T{seed}R"
     service.bootstrap(root, "Tỉnh ủy thử", "provincial_party_committee", f"t{seed}.quantri", "mot-mat-khau-du-dai-va-la")
     tree = Tree(cluster, seed, [root, f"{prefix}-%"], prefix)
