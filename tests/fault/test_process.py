@@ -221,11 +221,11 @@ def test_log_and_errors_hold_no_secret_no_body_and_no_sql(world, cluster, anothe
         assert ask("GET", path, auth).status == 503
     ask("POST", "/v1/organizations", admin, samples.body("organization_create"))
     let_go()
-    cluster.query("ALTER FUNCTION me_json() RENAME TO me_json_gone")
+    cluster.query("ALTER FUNCTION me_json RENAME TO me_json_gone")
     try:
         assert ask("GET", "/v1/me", auth).status == 500
     finally:
-        cluster.query("ALTER FUNCTION me_json_gone() RENAME TO me_json")
+        cluster.query("ALTER FUNCTION me_json_gone RENAME TO me_json")
     cluster.stop()
     try:
         ask("GET", "/v1/me", auth)
