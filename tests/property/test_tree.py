@@ -6,6 +6,7 @@ from datetime import date, timedelta
 import psycopg2
 import pytest
 from harness import samples
+from harness.crowd import wait_for
 
 KINDS = ("directly_subordinate_party_committee", "grassroots_party_organization", "party_cell", "department")
 FIRST, LAST = date(2025, 2, 1), date(2027, 12, 31)
@@ -151,8 +152,10 @@ def live(tree, moved, steps):
             next_check += steps // 3
             ahead += 86400 * tree.random.randrange(150)
             moved.move(ahead)
+            # the service turns the tree as well: whoever came first, it is waited for
             tree.rows("SELECT tree_turn()")
             tree.connection.commit()
+            assert wait_for(lambda: tree.rows("SELECT settled_on = today() FROM tree_state")[0][0])
             check(tree)
     assert tree.taken > steps // 50
     tree.connection.close()
