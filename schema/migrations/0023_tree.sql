@@ -182,13 +182,16 @@ CREATE FUNCTION organization_former(unit uuid, until date) RETURNS json LANGUAGE
     ORDER BY x.days) FILTER (WHERE upper(x.days) <= until), '[]')
   FROM (SELECT s.name, s.kind, unnest(range_agg(s.validity)) AS days FROM organization_span s
     WHERE s.organization_id = unit GROUP BY s.name, s.kind) x $$;
+-- All its identifiers, each with its days.
+CREATE FUNCTION organization_identifiers(unit uuid) RETURNS json LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
+  SELECT coalesce(json_agg(json_build_object('scheme', i.scheme, 'value', i.value, 'valid_from', lower(i.validity),
+    'valid_to', upper(i.validity) - 1) ORDER BY i.scheme, i.validity), '[]')
+  FROM organization_identifier i WHERE i.organization_id = unit $$;
 CREATE OR REPLACE FUNCTION organization_summarise() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE unit uuid := coalesce(new.organization_id, old.organization_id);
 BEGIN
   UPDATE organization o SET
-    identifiers = (SELECT coalesce(json_agg(json_build_object('scheme', i.scheme, 'value', i.value,
-        'valid_from', lower(i.validity), 'valid_to', upper(i.validity) - 1) ORDER BY i.scheme, i.validity), '[]')
-      FROM organization_identifier i WHERE i.organization_id = unit),
+    identifiers = organization_identifiers(unit),
     former = organization_former(unit, coalesce(o.valid_to, today()))
   WHERE o.id = unit;
   RETURN NULL;

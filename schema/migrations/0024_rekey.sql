@@ -21,29 +21,6 @@ CREATE TABLE organization_removed (
 DO $do$ BEGIN PERFORM protect('organization_removed', NULL, 'area'); END $do$;
 GRANT SELECT ON organization_removed TO tiendo_service;
 
--- The keys, old and present, of what lies in the caller's scope today. Labels are never used twice, so an old key tells one
--- unit for good: the longest one that a row's key begins with says whose row it is.
-CREATE FUNCTION journal_scope() RETURNS keymultirange LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
-DECLARE
-  present keymultirange := scope();
-  all_keys keymultirange := present;
-  f record;
-BEGIN
-  IF present IS NULL THEN RETURN NULL; END IF;
-  FOR f IN SELECT k.former, o.scope_key FROM organization_former_key k JOIN organization o ON o.id = k.organization_id
-      ORDER BY length(k.former), k.former LOOP
-    IF f.scope_key <@ present THEN
-      IF NOT f.former <@ all_keys THEN all_keys := all_keys + keymultirange(subtree(f.former)); END IF;
-    ELSIF f.former <@ all_keys THEN
-      all_keys := all_keys - keymultirange(subtree(f.former));
-    END IF;
-  END LOOP;
-  RETURN all_keys;
-END $$;
-DROP POLICY service_read ON journal;
-CREATE POLICY service_read ON journal FOR SELECT TO tiendo_service USING (scope_key <@ (SELECT journal_scope())
-  OR in_limited(programme_id, scope_key, (SELECT limited_programmes()), (SELECT limited_scopes())));
-
 -- A value that moves or whose assignment changes is no revision of the value: the writer says so in tiendo.recount ('on': its
 -- mark alone changes and the sums follow; 'rekey': the sums are moved as a whole by who moves the keys).
 -- That takes a word that only the owner knows, for the setting itself may be written by whoever is in the session.
@@ -289,17 +266,6 @@ BEGIN
     WHERE u.root_id = ANY (roots) AND (r.id IS NOT NULL OR d.id IS NOT NULL OR u.heritage IS NOT NULL OR u.owes IS NOT NULL)) w
   WHERE o.id = w.id AND (o.heritage, o.owes) IS DISTINCT FROM (w.reads, w.owes);
 END $$;
-
-GRANT EXECUTE ON FUNCTION journal_scope() TO tiendo_service;
-
--- The mandates that the seat holds today, and over which unit each reaches; none beyond its giver's own subtree.
-CREATE OR REPLACE FUNCTION seat_mandates() RETURNS TABLE (m mandate, over_id uuid)
-  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
-  SELECT x, o.id
-  FROM organization seat
-    JOIN mandate x ON x.unit_id = seat.id OR (x.unit_kind = seat.kind AND seat.parent_id IS NOT NULL)
-    JOIN organization o ON o.id = coalesce(x.over_id, seat.parent_id) AND o.scope_key ^@ x.scope_key
-  WHERE seat.id = me_seat() AND x.valid_from <= today() AND (x.valid_to IS NULL OR x.valid_to >= today()) $$;
 
 -- Definitions hold where their programme's unit does; when that has ended with one successor they hold there, and return with it.
 CREATE FUNCTION definitions_follow() RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$

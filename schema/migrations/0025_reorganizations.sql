@@ -107,21 +107,17 @@ BEGIN
       SELECT min(lower(s.validity)) AS starts, CASE WHEN bool_or(upper_inf(s.validity)) THEN NULL ELSE max(upper(s.validity)) - 1 END AS ends
       FROM organization_span s WHERE s.organization_id = unit
     ), now_is AS (
-      SELECT s.name, s.kind, s.parent_id, l.starts, l.ends
+      SELECT s.name, s.kind, s.parent_id, l.starts, l.ends, organization_former(unit, coalesce(l.ends, today())) AS former,
+        organization_identifiers(unit) AS identifiers
       FROM organization_span s, life l
       WHERE s.organization_id = unit
       ORDER BY s.validity @> greatest(least(today(), coalesce(l.ends, today())), l.starts) DESC, s.validity DESC LIMIT 1
     )
     UPDATE organization o SET name = n.name, kind = n.kind, parent_id = n.parent_id, valid_from = n.starts, valid_to = n.ends,
-      former = organization_former(unit, coalesce(n.ends, today())),
-      identifiers = (SELECT coalesce(json_agg(json_build_object('scheme', i.scheme, 'value', i.value, 'valid_from', lower(i.validity),
-        'valid_to', upper(i.validity) - 1) ORDER BY i.scheme, i.validity), '[]') FROM organization_identifier i WHERE i.organization_id = unit),
-      version = o.version + 1, updated_at = clock_now()
+      former = n.former, identifiers = n.identifiers, version = o.version + 1, updated_at = clock_now()
     FROM now_is n WHERE o.id = unit
-      AND (o.name, o.kind, o.parent_id, o.valid_from, o.valid_to, o.former::text, o.identifiers::text) IS DISTINCT FROM (n.name, n.kind, n.parent_id, n.starts, n.ends,
-        organization_former(unit, coalesce(n.ends, today()))::text,
-        (SELECT coalesce(json_agg(json_build_object('scheme', i.scheme, 'value', i.value, 'valid_from', lower(i.validity),
-          'valid_to', upper(i.validity) - 1) ORDER BY i.scheme, i.validity), '[]') FROM organization_identifier i WHERE i.organization_id = unit)::text)
+      AND (o.name, o.kind, o.parent_id, o.valid_from, o.valid_to, o.former::text, o.identifiers::text) IS DISTINCT FROM
+        (n.name, n.kind, n.parent_id, n.starts, n.ends, n.former::text, n.identifiers::text)
     RETURNING true INTO changed;
     IF changed THEN
       PERFORM journal(action, 'organization', o.id, o.version, o.scope_key, was, unit_brief(unit), request_id)

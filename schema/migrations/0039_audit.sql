@@ -160,10 +160,6 @@ BEGIN
   END LOOP;
   RETURN keys;
 END $$;
-CREATE OR REPLACE FUNCTION journal_scope() RETURNS keymultirange LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
-BEGIN
-  RETURN journal_keys(scope());
-END $$;
 CREATE FUNCTION journal_seen() RETURNS keymultirange LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   RETURN CASE me_permission() WHEN 'audit:read' THEN journal_keys(audit_area()) WHEN 'changes:read' THEN journal_keys(scope()) END;
