@@ -1,0 +1,125 @@
+-- Working days, what a duty's data run from and to, when its report is due, and who owes it. Read by whoever calls: the background
+-- work sees every unit, a caller those in its sight.
+SET search_path = tiendo, public;
+
+-- Monday to Friday, unless the calendar says otherwise: the root's own line of a day goes before the country's.
+CREATE FUNCTION working_day(root uuid, p_day date) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+  RETURN coalesce((SELECT h.working FROM holiday h WHERE h.day = p_day AND (h.root_id = root OR h.root_id IS NULL)
+    ORDER BY h.root_id NULLS LAST LIMIT 1), extract(isodow FROM p_day) < 6);
+END $$;
+-- The n-th working day after a day; for 0 the day itself, or the next working day when it is a day off.
+CREATE FUNCTION add_working_days(root uuid, p_day date, n int) RETURNS date LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE found_day date;
+BEGIN
+  IF n = 0 THEN
+    IF working_day(root, p_day) THEN RETURN p_day; END IF;
+    RETURN add_working_days(root, p_day, 1);
+  END IF;
+  -- (5 days of 7, and no more than 30 days off a year)
+  SELECT x.day INTO STRICT found_day FROM (
+    SELECT c.day, row_number() OVER (ORDER BY c.day) AS nth
+    FROM (SELECT p_day + i AS day FROM generate_series(1, 2 * n + 30) i) c
+      LEFT JOIN LATERAL (SELECT h.working FROM holiday h WHERE h.day = c.day AND (h.root_id = root OR h.root_id IS NULL)
+        ORDER BY h.root_id NULLS LAST LIMIT 1) h ON true
+    WHERE coalesce(h.working, extract(isodow FROM c.day) < 6)) x
+  WHERE x.nth = n;
+  RETURN found_day;
+END $$;
+
+-- The data a duty's report of a period covers, and the day it is due.
+--   decree_09_2019 (Decree 09/2019/NĐ-CP, article 12): from the day after the cut-off day of the month before the period to the cut-off
+--   day of its last month. A week and a phase, which the article does not know, are taken whole, as every period is by period_end.
+--   Due so many working days after the data's last day; counted in calendar days, a deadline on a day off moves to the next working day.
+--   A duty of one time alone is due on the day decided, as decided; else after its period, by rule; else not yet (NULL).
+CREATE FUNCTION report_dates(d report_duty, starts date, ends date, kind text, OUT data_from date, OUT data_to date, OUT due_on date)
+  LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+  data_from := starts;
+  data_to := ends;
+  IF d.cut_off_rule = 'decree_09_2019' AND kind NOT IN ('week', 'phase') THEN
+    data_from := (date_trunc('month', starts::timestamp) - interval '1 month')::date + d.cut_off_day;
+    data_to := date_trunc('month', ends::timestamp)::date + d.cut_off_day - 1;
+  END IF;
+  due_on := coalesce(d.due_on, CASE d.deadline_kind
+    WHEN 'working' THEN add_working_days(d.root_id, data_to, d.deadline_days)
+    ELSE add_working_days(d.root_id, data_to + d.deadline_days, 0) END);
+END $$;
+
+-- The day on whose tree a duty of one time alone is owed: its period's last, else the day it is due, else today, or as near to today as
+-- the duty holds.
+CREATE FUNCTION report_duty_day(d report_duty) RETURNS date LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+  RETURN coalesce((SELECT p.ends_on FROM period p WHERE p.id = d.period_id), d.due_on,
+    greatest(lower(d.validity), least(today(), upper(d.validity) - 1)));
+END $$;
+
+-- The units that owe a duty for a period that ends on this day, by the tree of that day (decisions for days to come included): those of
+-- its kinds below its unit, those named, less those excepted, and never the one it is addressed to. Attached ones where their kind or they
+-- themselves are named. What another duty's report stands for is still among them.
+CREATE FUNCTION report_duty_owes(d report_duty, p_ends date) RETURNS TABLE (organization_id uuid)
+  LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 2000 AS $$
+BEGIN
+  IF NOT d.validity @> p_ends THEN RETURN; END IF;
+  RETURN QUERY
+  SELECT s.organization_id
+  FROM organization_closure c
+    JOIN organization_span s ON s.organization_id = c.descendant_id AND s.validity @> p_ends
+    JOIN organization o ON o.id = c.descendant_id
+  WHERE c.ancestor_id = d.under_id AND c.depth > 0 AND c.validity @> p_ends
+    AND CASE WHEN d.kinds IS NULL THEN NOT o.attached ELSE s.kind = ANY (d.kinds) END
+    AND (d.to_id IS NULL OR s.organization_id <> d.to_id)
+    AND NOT EXISTS (SELECT FROM report_duty_organization x WHERE x.duty_id = d.id AND x.organization_id = s.organization_id)
+  UNION ALL
+  SELECT s.organization_id
+  FROM report_duty_organization x JOIN organization_span s ON s.organization_id = x.organization_id AND s.validity @> p_ends
+  WHERE x.duty_id = d.id AND NOT x.excepted AND (s.parent_id IS NOT NULL OR NOT d.to_parent);
+END $$;
+
+-- The part of a calendar period's code without its year: Q2 of 2026-Q2.
+CREATE FUNCTION period_part(period_code text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  AS $$ SELECT substr(period_code, 6) $$;
+-- The period of a cadence that ends on a day, or NULL.
+CREATE FUNCTION period_ending(cadence text, p_ends date) RETURNS uuid LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+  RETURN (SELECT p.id FROM period p WHERE p.kind = cadence AND p.ends_on = p_ends AND p.programme_id IS NULL);
+END $$;
+
+-- The units that need not report on a duty for a period, because their report on another duty for a period ending the same day stands for
+-- it: they owe both. by_duty, by_period: that other report, the one in the end where one stands for one that stands for it.
+CREATE FUNCTION report_stood_for(d report_duty, p period) RETURNS TABLE (organization_id uuid, by_duty uuid, by_period uuid)
+  LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 2000 AS $$
+DECLARE other record;
+BEGIN
+  FOR other IN
+    SELECT x AS duty, y AS period FROM report_duty_stands_for s JOIN report_duty x ON x.id = s.duty_id
+      JOIN period y ON y.id = period_ending(x.cadence, p.ends_on)
+    WHERE s.for_duty_id = d.id AND period_part(p.code) = ANY (s.periods) AND x.validity @> p.ends_on
+    ORDER BY x.id
+  LOOP
+    RETURN QUERY
+    SELECT o.organization_id, coalesce(h.by_duty, (other.duty).id), coalesce(h.by_period, (other.period).id)
+    FROM report_duty_owes(other.duty, p.ends_on) o LEFT JOIN report_stood_for(other.duty, other.period) h USING (organization_id)
+    WHERE o.organization_id IN (SELECT w.organization_id FROM report_duty_owes(d, p.ends_on) w);
+  END LOOP;
+END $$;
+-- The other way: the duties and periods that a unit's report on this duty for this period is also the report for.
+CREATE FUNCTION report_stands_for(d report_duty, p period, unit uuid) RETURNS TABLE (duty_id uuid, period_id uuid)
+  LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 2 AS $$
+DECLARE other record;
+BEGIN
+  FOR other IN
+    SELECT x AS duty, y AS period FROM report_duty_stands_for s JOIN report_duty x ON x.id = s.for_duty_id
+      JOIN period y ON y.id = period_ending(x.cadence, p.ends_on)
+    WHERE s.duty_id = d.id AND period_part(y.code) = ANY (s.periods) AND x.validity @> p.ends_on
+    ORDER BY x.code
+  LOOP
+    IF EXISTS (SELECT FROM report_duty_owes(other.duty, p.ends_on) o WHERE o.organization_id = unit) THEN
+      RETURN QUERY SELECT (other.duty).id, (other.period).id UNION SELECT * FROM report_stands_for(other.duty, other.period, unit);
+    END IF;
+  END LOOP;
+END $$;
+
+GRANT EXECUTE ON FUNCTION working_day(uuid, date), add_working_days(uuid, date, int), report_dates(report_duty, date, date, text),
+  report_duty_day(report_duty), report_duty_owes(report_duty, date), period_part(text), period_ending(text, date),
+  report_stood_for(report_duty, period), report_stands_for(report_duty, period, uuid) TO tiendo_service;
