@@ -8,6 +8,7 @@
 #include "service.h"
 #include "target.h"
 #include "trouble.h"
+#include "upload.h"
 
 #define FORM_FIELDS_MAX 32
 
@@ -50,10 +51,25 @@ static int refuse_type(struct exchange *x)
     return 1;
 }
 
+/* It is neither parsed nor decompressed: what is sent is what is kept. */
+static int negotiate_stream(struct exchange *x)
+{
+    if (x->upload != NULL && upload_too_large(x->upload)) {
+        fail(x, P_BODY_TOO_LARGE);
+        return 1;
+    }
+    x->accepts = negotiate_content(exchange_header(x, "Content-Type"), x->op->accepts, x->op->n_accepts);
+    if (x->accepts == NULL || negotiate_encoding(exchange_header(x, "Content-Encoding")) != ENCODING_IDENTITY)
+        return refuse_type(x);
+    return 0;
+}
+
 int body_negotiate(struct exchange *x, struct str raw)
 {
     const char *type = exchange_header(x, "Content-Type");
 
+    if (x->op->stream)
+        return negotiate_stream(x);
     if (x->op->n_accepts == 0) {
         if (raw.n == 0)
             return 0;
@@ -134,7 +150,7 @@ int body_read(struct exchange *x, struct str raw, struct buf *inflated, int *ret
 
     *ret_problem = -1;
     x->body = raw;
-    if (x->accepts == NULL)
+    if (x->accepts == NULL || x->op->stream)
         return 0;
     if (negotiate_encoding(exchange_header(x, "Content-Encoding")) == ENCODING_GZIP &&
         inflate_body(x, raw, inflated) != 0)

@@ -2,6 +2,7 @@
 #include "bridge.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdatomic.h>
@@ -21,7 +22,8 @@
 #define POLL_MS      10U
 
 struct bridge {
-    struct _u_instance instance;
+    struct _u_instance instance; /* first: Ulfius hands it to its access handler */
+    const struct bridge_sink *sink;
     size_t body_free;
     bool (*admit)(void *userdata, const char *authorization);
     bridge_fn fn;
@@ -43,6 +45,9 @@ struct stream {
 static _Thread_local struct MHD_Connection *current_connection;
 static _Thread_local struct bridge *current_bridge;
 static _Thread_local struct bridge *reading_bridge; /* while the body comes */
+static _Thread_local void *current_taken;           /* what takes the body */
+
+static MHD_AccessHandlerCallback ulfius_access;
 
 void *bridge_alloc(size_t n)
 {
@@ -88,6 +93,9 @@ static void on_completed(
     void *cls, struct MHD_Connection *connection, void **con_cls, enum MHD_RequestTerminationCode toe)
 {
     mhd_request_completed(cls, connection, con_cls, toe);
+    if (current_taken != NULL)
+        current_bridge->sink->close(current_taken);
+    current_taken = NULL;
     if (current_bridge != NULL)
         atomic_fetch_sub(&current_bridge->in_flight, 1);
     current_bridge = reading_bridge = NULL;
@@ -147,6 +155,7 @@ static void on_stream_free(void *cls)
 
 static int send_stream(struct _u_response *response, const struct bridge_reply *reply)
 {
+    uint64_t size = reply->stream_n > 0 ? reply->stream_n : U_STREAM_SIZE_UNKNOWN;
     struct stream *stream;
 
     stream = malloc(sizeof(*stream));
@@ -156,9 +165,32 @@ static int send_stream(struct _u_response *response, const struct bridge_reply *
         return U_CALLBACK_ERROR;
     }
     *stream = (struct stream){ reply->stream, reply->done, reply->userdata };
-    ulfius_set_stream_response(
-        response, reply->status, on_stream, on_stream_free, U_STREAM_SIZE_UNKNOWN, STREAM_BLOCK, stream);
+    ulfius_set_stream_response(response, reply->status, on_stream, on_stream_free, size, STREAM_BLOCK, stream);
     return U_CALLBACK_CONTINUE;
+}
+
+/* From here on it is in flight. */
+static void begin(struct bridge *bridge)
+{
+    if (current_bridge == NULL)
+        atomic_fetch_add(&bridge->in_flight, 1);
+    current_bridge = bridge;
+}
+
+static void read_head(struct bridge_request *req, const char *method, const char *target, const char *version)
+{
+    memset(req, 0, offsetof(struct bridge_request, headers));
+    req->n_headers = 0;
+    req->too_many_headers = false;
+    req->body = NULL;
+    req->body_n = 0;
+    req->taken = NULL;
+    req->client[0] = '\0';
+    req->method = method;
+    req->target = target;
+    req->version = version;
+    MHD_get_connection_values(current_connection, MHD_HEADER_KIND, add_header, req);
+    read_client(req);
 }
 
 static int on_request(const struct _u_request *request, struct _u_response *response, void *userdata)
@@ -167,20 +199,12 @@ static int on_request(const struct _u_request *request, struct _u_response *resp
     struct bridge_request req;
     struct bridge_reply reply;
 
-    memset(&req, 0, offsetof(struct bridge_request, headers));
-    req.n_headers = 0;
-    req.too_many_headers = false;
-    req.client[0] = '\0';
-    current_bridge = bridge;
+    begin(bridge);
     reading_bridge = NULL;
-    atomic_fetch_add(&bridge->in_flight, 1);
-    req.method = request->http_verb;
-    req.target = request->http_url;
-    req.version = request->http_protocol;
+    read_head(&req, request->http_verb, request->http_url, request->http_protocol);
     req.body = request->binary_body;
     req.body_n = request->binary_body_length;
-    MHD_get_connection_values(current_connection, MHD_HEADER_KIND, add_header, &req);
-    read_client(&req);
+    req.taken = current_taken;
 
     memset(&reply, 0, sizeof(reply));
     bridge->fn(bridge->userdata, &req, &reply);
@@ -194,6 +218,68 @@ static int on_request(const struct _u_request *request, struct _u_response *resp
     response->binary_body = reply.body;
     response->binary_body_length = reply.body_n;
     return U_CALLBACK_CONTINUE;
+}
+
+static bool has_body(struct MHD_Connection *connection)
+{
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length") != NULL ||
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Transfer-Encoding") != NULL;
+}
+
+/* Whether the request is to be answered without its body. */
+static bool open_sink(struct bridge *bridge, const char *method, const char *target, const char *version)
+{
+    struct bridge_request head;
+    bool answer = false;
+
+    read_head(&head, method, target, version);
+    current_taken = bridge->sink->open(bridge->userdata, &head, &answer);
+    if (current_taken != NULL)
+        begin(bridge);
+    return answer;
+}
+
+/*
+ * Stands before Ulfius' own access handler, which keeps every body in memory and can answer none before it is whole: a body with a
+ * sink goes there instead, and Ulfius handles the request as one without.
+ */
+static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
+    const char *version, const char *p, size_t *n, void **con_cls)
+{
+    struct bridge *bridge = cls;
+    const struct connection_info_struct *info = *con_cls;
+    int r;
+
+    if (current_taken != NULL && *n > 0) {
+        r = bridge->sink->take(current_taken, p, *n);
+        *n = 0;
+        return r < 0 ? MHD_NO : MHD_YES;
+    }
+    if (bridge->sink != NULL && info != NULL && info->callback_first_iteration && has_body(connection) &&
+        open_sink(bridge, method, info->request->http_url, version)) {
+        if (ulfius_access(cls, connection, url, method, version, p, n, con_cls) != MHD_YES)
+            return MHD_NO;
+    }
+    return ulfius_access(cls, connection, url, method, version, p, n, con_cls);
+}
+
+static_assert(offsetof(struct bridge, instance) == 0, "Ulfius' instance is the bridge");
+
+/*
+ * Ulfius starts the daemon with an access handler that cannot be set or reached otherwise. The program's own symbol goes before the
+ * library's, and the library has the same function once more for a list of arguments.
+ */
+__attribute__((visibility("default"))) struct MHD_Daemon *MHD_start_daemon(unsigned flags, uint16_t port,
+    MHD_AcceptPolicyCallback apc, void *apc_cls, MHD_AccessHandlerCallback dh, void *dh_cls, ...)
+{
+    struct MHD_Daemon *daemon;
+    va_list ap;
+
+    ulfius_access = dh;
+    va_start(ap, dh_cls);
+    daemon = MHD_start_daemon_va(flags, port, apc, apc_cls, on_access, dh_cls, ap);
+    va_end(ap);
+    return daemon;
 }
 
 static int listen_on(const struct bridge_options *options, uint16_t *ret_port)
@@ -261,6 +347,7 @@ int bridge_start(const struct bridge_options *options, struct bridge **ret)
         return -ENOMEM;
     bridge->body_free = options->body_free;
     bridge->admit = options->admit;
+    bridge->sink = options->sink;
     bridge->fn = options->fn;
     bridge->userdata = options->userdata;
     fd = listen_on(options, &bridge->port);
@@ -281,6 +368,12 @@ int bridge_start(const struct bridge_options *options, struct bridge **ret)
     bridge->instance.check_utf8 = 0;
     ulfius_set_default_endpoint(&bridge->instance, on_request, bridge);
     r = start_daemon(bridge, options, fd);
+    if (r == 0 && bridge->sink != NULL && ulfius_access == NULL) {
+        log_error(
+            "http_library", "message=bodies cannot be taken in pieces: MHD_start_daemon is not the program's own");
+        ulfius_stop_framework(&bridge->instance);
+        r = -EIO;
+    }
     if (r < 0) {
         ulfius_clean_instance(&bridge->instance);
         close(fd);

@@ -24,6 +24,7 @@ struct bridge_request {
     bool too_many_headers;
     const char *body;
     size_t body_n;   /* body_max + 1 when more was sent than the listener takes */
+    void *taken;     /* the body's sink instead, or NULL */
     char client[46]; /* the peer's address as text */
 };
 
@@ -40,8 +41,21 @@ struct bridge_reply {
      * negative errno cuts the connection. `done` runs once when the answer is over, however it ended.
      */
     ssize_t (*stream)(void *userdata, char *p, size_t max);
+    uint64_t stream_n; /* its length where it is known, else 0 */
     void (*done)(void *userdata);
     void *userdata;
+};
+
+/*
+ * Bodies that are taken piece by piece as they come, and never kept in memory. `open` is asked when the headers of a request with a body are
+ * there, and before any of it is: NULL leaves the body to the bridge, anything else takes it and is bridge_request.taken when the request is
+ * handled. With *ret_answer set no body is waited for: the request is handled at once, and its connection closed (a client that expects
+ * 100 Continue never sends it then). `take` answers 0, or a negative errno to cut the connection. `close` runs once at the very end.
+ */
+struct bridge_sink {
+    void *(*open)(void *userdata, const struct bridge_request *head, bool *ret_answer);
+    int (*take)(void *taken, const char *p, size_t n);
+    void (*close)(void *taken);
 };
 
 typedef void (*bridge_fn)(void *userdata, struct bridge_request *req, struct bridge_reply *reply);
@@ -60,6 +74,7 @@ struct bridge_options {
      */
     size_t body_free;
     bool (*admit)(void *userdata, const char *authorization);
+    const struct bridge_sink *sink; /* NULL: none */
     bridge_fn fn;
     void *userdata;
 };

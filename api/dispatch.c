@@ -16,6 +16,7 @@
 #include "target.h"
 #include "trace.h"
 #include "trouble.h"
+#include "upload.h"
 
 /* One request on its way. */
 struct turn {
@@ -218,7 +219,8 @@ static int validate(struct turn *t, struct str raw)
         return answered(trouble_errno(&t->x, -ENOMEM));
     if (!path_parameters_hold(t))
         return answered(fail(&t->x, P_NOT_FOUND));
-    if (check_parameters(t, &parameters) != 0 || body_read(&t->x, raw, &t->inflated, &body) != 0)
+    if (check_parameters(t, &parameters) != 0 || upload_check(&t->x) != 0 ||
+        body_read(&t->x, raw, &t->inflated, &body) != 0)
         return 1;
     if (parameters >= 0)
         return answered(fail(&t->x, (enum problem_code)parameters));
@@ -262,6 +264,7 @@ static void begin(struct turn *t, struct service *service, struct arena *arena, 
 
     t->x.service = service;
     t->x.arena = arena;
+    t->x.upload = t->req->taken;
     t->x.language = language_of(header_find(headers, n, "Accept-Language"));
     t->x.path = target_path(arena, t->req->target);
     t->x.client = caller_address(service, arena, t->req->client, header_find(headers, n, "X-Forwarded-For"));

@@ -266,6 +266,6 @@ int export_run(struct exchange *x, struct listing *listing)
     x->reply.type = e->csv ? "text/csv; charset=utf-8; header=present" : "application/x-ndjson";
     if (e->csv)
         reply_header(x, "Content-Disposition", arena_printf(x->arena, "attachment; filename=\"%s.csv\"", x->op->id));
-    x->reply.stream = (struct stream){ export_next, export_done, e };
+    x->reply.stream = (struct stream){ .next = export_next, .done = export_done, .userdata = e };
     return 0;
 }

@@ -25,6 +25,7 @@
 #define TRACE_ID_TEXT     33
 #define REPLY_HEADERS_MAX 12
 
+struct upload;  /* upload.h */
 struct service; /* service.h: configuration, pools, keys and counters of this process */
 
 /*
@@ -35,6 +36,7 @@ struct stream {
     int (*next)(void *userdata, struct buf *out);
     void (*done)(void *userdata);
     void *userdata; /* must outlive the exchange */
+    uint64_t size;  /* of all pieces together where it is known, else 0 */
 };
 
 struct reply {
@@ -59,6 +61,7 @@ struct exchange {
     const struct header *headers;
     size_t n_headers;
     struct str body;                 /* raw bytes, inflated; NUL-terminated */
+    struct upload *upload;           /* the body of an operation that takes it in a stream; NULL without one */
     struct json_document json;       /* of a JSON or form body: NFC text and tree; tree is NULL without one */
     const struct media *accepts;     /* which of op->accepts the body is, or NULL */
     const struct media *produces;    /* which of op->produces the caller wants */

@@ -102,6 +102,7 @@ static int attach_stream(struct exchange *x, struct bridge_reply *reply)
     buf_init(&sender->piece, PIECE_MAX);
     reply->stream = send_piece;
     reply->done = send_done;
+    reply->stream_n = x->reply.stream.size;
     reply->userdata = sender;
     return 0;
 }

@@ -16,6 +16,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "service.h"
+#include "upload.h"
 #include "watch.h"
 
 #define MEMORY_LIMIT    (16U * 1024U) /* request line and headers */
@@ -75,6 +76,7 @@ static int open_listeners(struct service *service)
         .body_max = largest_body(config),
         .body_free = 2 * (size_t)config->max_body_bytes, /* so far that what is a little too large is told so */
         .admit = admit_body,
+        .sink = &upload_sink,
         .fn = dispatch,
         .userdata = service,
     };
@@ -89,6 +91,7 @@ static int open_listeners(struct service *service)
     figures.connections = FIGURES_CALLERS;
     figures.body_max = 0;
     figures.admit = NULL;
+    figures.sink = NULL;
     figures.fn = answer_figures;
     return bridge_start(&figures, &service->figures);
 }
@@ -160,6 +163,7 @@ int command_serve(const struct config *config, int argc, char **argv)
     tame_memory();
     wake_politely();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is told by write() */
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);

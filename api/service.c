@@ -14,6 +14,7 @@
 #include "metrics.h"
 #include "outside.h"
 #include "share.h"
+#include "upload.h"
 #include "watch.h"
 
 #define ARENA_MAX         (256U * 1024U * 1024U)
@@ -116,6 +117,8 @@ static int fill(struct service *service)
     if (r == 0)
         r = watch_new((unsigned)service->config->change_waiters, &service->watch);
     if (r == 0)
+        r = uploads_new(service->config, &service->uploads);
+    if (r == 0)
         r = limiter_new((uint32_t)service->config->rate_limit_per_s, (uint32_t)service->config->rate_limit_burst,
             &service->limiter);
     if (r == 0)
@@ -157,6 +160,7 @@ struct service *service_free(struct service *service)
     service->limiter = limiter_free(service->limiter);
     service->metrics = metrics_free(service->metrics);
     service->watch = watch_free(service->watch);
+    service->uploads = uploads_free(service->uploads);
     service->arenas = arena_pool_free(service->arenas);
     secret_wipe(&service->master, sizeof(service->master));
     secret_wipe(&service->cursor_key, sizeof(service->cursor_key));

@@ -39,6 +39,7 @@ struct service {
     struct arena_pool *arenas;
     struct limiter *limiter;
     struct metrics *metrics;
+    struct uploads *uploads;
     struct watch *watch;            /* of the end of the sealed journal */
     struct bridge *front, *figures; /* the API's listener and that of /metrics */
     atomic_bool draining;

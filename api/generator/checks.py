@@ -20,7 +20,7 @@ from .document import CSV_PARAMETERS, ENGINE_PARAMETERS
 PERMISSION = re.compile(r"^[a-z]+:(read|write)$")
 LANES = {"none", "quick", "long"}
 FORM = "application/x-www-form-urlencoded"
-EXTENSIONS = {"x-permission", "x-lane", "x-query", "x-query-with", "x-handler"}
+EXTENSIONS = {"x-body", "x-permission", "x-lane", "x-query", "x-query-with", "x-handler"}
 
 
 def successes(o):
@@ -73,6 +73,10 @@ class Checks:
             self.fault(o, f"x-lane {o.lane!r} is none of: none, quick, long")
         if not o.query and not o.handler:
             self.fault(o, "needs x-query or x-handler")
+        if o.raw.get("x-body", "stream") != "stream":
+            self.fault(o, f"x-body {o.raw['x-body']!r} is not known")
+        if o.streams and (not o.handler or o.method not in ("post", "put")):
+            self.fault(o, "x-body: stream needs an x-handler, and POST or PUT")
         if o.query and o.lane == "none":
             self.fault(o, "x-query needs a lane with a database")
         missing = sorted(needed_statuses(o) - {int(s) for s in o.responses if s.isdigit()})
@@ -127,7 +131,10 @@ class Checks:
             if request or "json" in media:
                 self.fault(o, f"{what} has no schema")
             return
-        if request and not self.has_example(body, o):
+        if request and o.streams:
+            if self.document.follow(body["schema"], o.where).get("format") != "binary":
+                self.fault(o, f"{what} is taken in a stream, so its schema's format must be binary")
+        elif request and not self.has_example(body, o):
             self.fault(o, f"{what} has no example")
         self.schemas.check(body["schema"], o.where, request, what)
 
@@ -279,5 +286,5 @@ class Binding:
                                 f"query {query.name}")
         if o.parameter("If-Match") is not None and "if_match" not in query.params:
             self.report.add(query.file, query.where, f"does not use :if_match, which {o.where} takes")
-        if o.bodies and "body" not in query.params:
+        if o.bodies and not o.streams and "body" not in query.params:
             self.report.add(query.file, query.where, f"does not use :body, which {o.where} takes")

@@ -64,6 +64,7 @@ class Operation:
     parameters: list = field(default_factory=list)
     bodies: list = field(default_factory=list)  # (media type, media object)
     body_required: bool = False
+    streams: bool = False  # x-body: stream: taken into a file as it comes
     responses: dict = field(default_factory=dict)  # status text -> response object
 
     def parameter(self, name, place=None):
@@ -126,6 +127,7 @@ class Document:
         o = Operation(id, method, path, raw, f"{method.upper()} {path} ({id or 'no operationId'})")
         o.permission, o.lane = raw.get("x-permission"), raw.get("x-lane", "quick")
         o.query, o.handler = raw.get("x-query"), raw.get("x-handler")
+        o.streams = raw.get("x-body") == "stream"
         with_ = raw.get("x-query-with")
         if with_ is not None and (not isinstance(with_, dict) or len(with_) != 1):
             self.report.add(self.name, o.where, "x-query-with must read {parameter: query}")

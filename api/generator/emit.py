@@ -181,7 +181,7 @@ class Emitter:
             fields.append(f".{member} = {'NO_PARAMETER' if position is None else position}")
         fields += [
             f".accepts = {table('accepts', n_accepts)}, .n_accepts = {n_accepts}",
-            f".body_required = {'true' if o.body_required else 'false'}",
+            f".body_required = {'true' if o.body_required else 'false'}, .stream = {'true' if o.streams else 'false'}",
             f".produces = {table('produces', n_types)}, .n_produces = {n_types}",
             f".statuses = statuses_{o.id}, .n_statuses = {n_statuses}",
         ]

@@ -46,6 +46,8 @@ struct config {
     /* connections and bodies */
     int64_t connection_limit, connection_timeout_s, thread_stack_kb;
     int64_t max_body_bytes, max_import_bytes, max_inflated_bytes, max_import_rows;
+    int64_t max_attachment_bytes, max_uploads, upload_timeout_s;
+    const char *spool_dir;
     /* tokens and passwords */
     int64_t token_lifetime_s, refresh_lifetime_s;
     const char *key_file, *master_key;

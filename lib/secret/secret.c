@@ -12,6 +12,7 @@ static char dummy_hash[SECRET_HASH_MAX]; /* verified for accounts that do not ex
 
 static_assert(crypto_pwhash_STRBYTES <= SECRET_HASH_MAX, "Argon2id strings fit");
 static_assert(crypto_hash_sha256_BYTES == SECRET_SHA256_BYTES, "SHA-256 fits");
+static_assert(sizeof(crypto_hash_sha256_state) <= sizeof(struct secret_digest), "its state fits");
 
 int secret_init(void)
 {
@@ -81,6 +82,26 @@ void secret_sha256_hex(const void *p, size_t n, char ret[SECRET_SHA256_HEX])
 
     crypto_hash_sha256(digest, p, n);
     sodium_bin2hex(ret, SECRET_SHA256_HEX, digest, sizeof digest);
+}
+
+void secret_hex(const void *p, size_t n, char *ret)
+{
+    sodium_bin2hex(ret, 2 * n + 1, p, n);
+}
+
+void secret_digest_begin(struct secret_digest *digest)
+{
+    crypto_hash_sha256_init((crypto_hash_sha256_state *)(void *)digest->state);
+}
+
+void secret_digest_add(struct secret_digest *digest, const void *p, size_t n)
+{
+    crypto_hash_sha256_update((crypto_hash_sha256_state *)(void *)digest->state, p, n);
+}
+
+void secret_digest_end(struct secret_digest *digest, uint8_t ret[SECRET_SHA256_BYTES])
+{
+    crypto_hash_sha256_final((crypto_hash_sha256_state *)(void *)digest->state, ret);
 }
 
 bool secret_equal(const void *a, size_t na, const void *b, size_t nb)

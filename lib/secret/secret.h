@@ -42,6 +42,15 @@ void secret_password_generate(char *ret, size_t n);
 
 void secret_sha256(const void *p, size_t n, uint8_t ret[SECRET_SHA256_BYTES]);
 void secret_sha256_hex(const void *p, size_t n, char ret[SECRET_SHA256_HEX]);
+void secret_hex(const void *p, size_t n, char *ret); /* 2 n + 1 characters */
+
+/* A SHA-256 of what comes in pieces. */
+struct secret_digest {
+    uint64_t state[16];
+};
+void secret_digest_begin(struct secret_digest *digest);
+void secret_digest_add(struct secret_digest *digest, const void *p, size_t n);
+void secret_digest_end(struct secret_digest *digest, uint8_t ret[SECRET_SHA256_BYTES]);
 /* Compares in constant time; false at once when the lengths differ. */
 bool secret_equal(const void *a, size_t na, const void *b, size_t nb);
 /* Wipes memory in a way the compiler keeps. */
