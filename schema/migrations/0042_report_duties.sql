@@ -4,14 +4,14 @@ SET search_path = tiendo, public;
 
 INSERT INTO permission (code, grows, for_client) VALUES
   ('duties:read', 'read', true), ('duties:write', 'define', true), ('reports:read', 'read', true), ('reports:write', NULL, true),
-  ('reports:submit', NULL, false), ('reports:review', 'review', false), ('reminders:write', 'remind', false);
+  ('submissions:write', NULL, false), ('reviews:write', 'review', false), ('reminders:write', 'remind', false);
 INSERT INTO role_permission (role, permission, grows)
 SELECT r, p.code, p.grows
 FROM permission p, unnest(ARRAY['viewer', 'reporter', 'approver', 'manager', 'administrator', 'inspector', 'connector']) r
 WHERE p.code IN ('duties:read', 'reports:read')
   OR (p.code = 'duties:write' AND r IN ('manager', 'connector'))
   OR (p.code = 'reports:write' AND r IN ('reporter', 'approver', 'manager', 'connector'))
-  OR (p.code IN ('reports:submit', 'reports:review') AND r = 'approver')
+  OR (p.code IN ('submissions:write', 'reviews:write') AND r = 'approver')
   OR (p.code = 'reminders:write' AND r IN ('reporter', 'approver', 'manager'));
 
 -- ---- days off ----------------------------------------------------------------------------------------------

@@ -172,13 +172,7 @@ BEGIN
       WHERE r.id = report_id AND report_is_mine(r.organization_id, r.scope_key, r.entered_by)))', t);
   END LOOP;
 END $$;
--- What was recalled is the author's again.
-CREATE POLICY service_read ON report_version FOR SELECT TO tiendo_service USING (EXISTS (SELECT FROM report r
-  WHERE r.id = report_id AND (withdrawn_at IS NULL OR report_is_mine(r.organization_id, r.scope_key, r.entered_by))));
-CREATE POLICY service_read ON report_figure FOR SELECT TO tiendo_service USING (EXISTS (SELECT FROM report_version v
-  WHERE v.report_id = report_figure.report_id AND v.n = report_figure.n));
-CREATE POLICY service_read ON report_event FOR SELECT TO tiendo_service USING (EXISTS (SELECT FROM report r WHERE r.id = report_id));
-GRANT SELECT ON report, report_section, report_total, report_version, report_figure, report_event TO tiendo_service;
+GRANT SELECT ON report, report_section, report_total TO tiendo_service;
 
 -- ---- the state machine -------------------------------------------------------------------------------------
 -- All there is: what may be done to a report in which state, with which acceptance, by whom, what it becomes, and whether a reason is needed.
@@ -203,30 +197,30 @@ INSERT INTO report_transition (action, from_state, to_state, acceptance, actor, 
   ('consolidate', 'draft', 'draft', '{receipt,approval,none}', 'author', 'reports:write', false, false),
   ('consolidate', 'returned', 'returned', '{receipt,approval,none}', 'author', 'reports:write', false, false),
   ('consolidate', 'amending', 'amending', '{receipt,approval,none}', 'author', 'reports:write', false, false),
-  ('submit', 'expected', 'submitted', '{receipt,approval,none}', 'author', 'reports:submit', false, false),
-  ('submit', 'draft', 'submitted', '{receipt,approval,none}', 'author', 'reports:submit', false, false),
-  ('submit', 'returned', 'submitted', '{receipt,approval,none}', 'author', 'reports:submit', false, false),
-  ('submit', 'amending', 'submitted', '{receipt,approval,none}', 'author', 'reports:submit', false, false),
-  ('recall', 'submitted', 'draft', '{receipt,approval}', 'author', 'reports:submit', false, true),
-  ('request_return', 'submitted', 'submitted', '{receipt,approval}', 'author', 'reports:submit', true, false),
-  ('request_return', 'received', 'received', '{receipt,approval}', 'author', 'reports:submit', true, false),
-  ('request_return', 'approved', 'approved', '{approval}', 'author', 'reports:submit', true, false),
-  ('receive', 'submitted', 'received', '{receipt,approval}', 'recipient', 'reports:review', false, false),
-  ('return', 'submitted', 'returned', '{receipt,approval}', 'recipient', 'reports:review', true, true),
-  ('return', 'received', 'returned', '{receipt,approval}', 'recipient', 'reports:review', true, true),
-  ('approve', 'submitted', 'approved', '{approval}', 'recipient', 'reports:review', false, false),
-  ('approve', 'received', 'approved', '{approval}', 'recipient', 'reports:review', false, false),
+  ('submit', 'expected', 'submitted', '{receipt,approval,none}', 'author', 'submissions:write', false, false),
+  ('submit', 'draft', 'submitted', '{receipt,approval,none}', 'author', 'submissions:write', false, false),
+  ('submit', 'returned', 'submitted', '{receipt,approval,none}', 'author', 'submissions:write', false, false),
+  ('submit', 'amending', 'submitted', '{receipt,approval,none}', 'author', 'submissions:write', false, false),
+  ('recall', 'submitted', 'draft', '{receipt,approval}', 'author', 'submissions:write', false, true),
+  ('request_return', 'submitted', 'submitted', '{receipt,approval}', 'author', 'submissions:write', true, false),
+  ('request_return', 'received', 'received', '{receipt,approval}', 'author', 'submissions:write', true, false),
+  ('request_return', 'approved', 'approved', '{approval}', 'author', 'submissions:write', true, false),
+  ('receive', 'submitted', 'received', '{receipt,approval}', 'recipient', 'reviews:write', false, false),
+  ('return', 'submitted', 'returned', '{receipt,approval}', 'recipient', 'reviews:write', true, true),
+  ('return', 'received', 'returned', '{receipt,approval}', 'recipient', 'reviews:write', true, true),
+  ('approve', 'submitted', 'approved', '{approval}', 'recipient', 'reviews:write', false, false),
+  ('approve', 'received', 'approved', '{approval}', 'recipient', 'reviews:write', false, false),
   -- what was frozen is opened again by who froze it; where nobody accepts, by the author
-  ('amend', 'approved', 'amending', '{approval}', 'recipient', 'reports:review', true, true),
-  ('amend', 'submitted', 'amending', '{none}', 'author', 'reports:review', true, true),
-  ('extend', 'expected', 'expected', '{receipt,approval,none}', 'recipient', 'reports:review', true, false),
-  ('extend', 'draft', 'draft', '{receipt,approval,none}', 'recipient', 'reports:review', true, false),
-  ('extend', 'returned', 'returned', '{receipt,approval,none}', 'recipient', 'reports:review', true, false),
-  ('extend', 'amending', 'amending', '{receipt,approval,none}', 'recipient', 'reports:review', true, false),
-  ('waive', 'expected', 'waived', '{receipt,approval,none}', 'recipient', 'reports:review', true, false),
-  ('waive', 'draft', 'waived', '{receipt,approval,none}', 'recipient', 'reports:review', true, false),
-  ('waive', 'returned', 'waived', '{receipt,approval,none}', 'recipient', 'reports:review', true, false),
-  ('reinstate', 'waived', 'expected', '{receipt,approval,none}', 'recipient', 'reports:review', false, false);
+  ('amend', 'approved', 'amending', '{approval}', 'recipient', 'reviews:write', true, true),
+  ('amend', 'submitted', 'amending', '{none}', 'author', 'reviews:write', true, true),
+  ('extend', 'expected', 'expected', '{receipt,approval,none}', 'recipient', 'reviews:write', true, false),
+  ('extend', 'draft', 'draft', '{receipt,approval,none}', 'recipient', 'reviews:write', true, false),
+  ('extend', 'returned', 'returned', '{receipt,approval,none}', 'recipient', 'reviews:write', true, false),
+  ('extend', 'amending', 'amending', '{receipt,approval,none}', 'recipient', 'reviews:write', true, false),
+  ('waive', 'expected', 'waived', '{receipt,approval,none}', 'recipient', 'reviews:write', true, false),
+  ('waive', 'draft', 'waived', '{receipt,approval,none}', 'recipient', 'reviews:write', true, false),
+  ('waive', 'returned', 'waived', '{receipt,approval,none}', 'recipient', 'reviews:write', true, false),
+  ('reinstate', 'waived', 'expected', '{receipt,approval,none}', 'recipient', 'reviews:write', false, false);
 ALTER TABLE report_transition ENABLE ROW LEVEL SECURITY;
 ALTER TABLE report_transition FORCE ROW LEVEL SECURITY;
 CREATE POLICY owner_all ON report_transition TO tiendo_owner USING (true) WITH CHECK (true);

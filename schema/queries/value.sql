@@ -27,7 +27,7 @@ FROM value_put(:indicator, :organization, :period, :category, :body::jsonb, :if_
 -- embed organization: organization_ref(v.organization_id) AS organization_detail
 SELECT v.id, v.indicator_code AS indicator, v.organization_code AS organization, v.period_code AS period,
   nullif(v.category, '') AS category, v.numerator, v.denominator, v.number, percent(v.numerator, v.denominator) AS percent,
-  v.done_on, v.state, 'entered' AS status, v.note, v.evidence_url, v.source, v.version AS revision, v.on_behalf, v.entered_by,
+  v.done_on, v.state, CASE WHEN v.locked > 0 THEN 'locked' ELSE 'entered' END AS status, v.note, v.evidence_url, v.source, v.version AS revision, v.on_behalf, v.entered_by,
   v.version, tstz(v.updated_at) AS updated_at
 FROM value v
 WHERE true
