@@ -123,3 +123,59 @@ END $$;
 GRANT EXECUTE ON FUNCTION working_day(uuid, date), add_working_days(uuid, date, int), report_dates(report_duty, date, date, text),
   report_duty_day(report_duty), report_duty_owes(report_duty, date), period_part(text), period_ending(text, date),
   report_stood_for(report_duty, period), report_stands_for(report_duty, period, uuid) TO tiendo_service;
+
+-- ---- the country's days off, 2025 to 2027 ------------------------------------------------------------------
+-- Labour Code (45/2019/QH14), articles 111 and 112; a holiday on a weekly day off is made up for on the next working day. By decision:
+--   2025: letter 8726/VPCP-KGVX of 2024-11-26 (Tết from 27 to 31 January, 1 September, 2 May exchanged for 26 April);
+--   2026: the Ministry of Home Affairs' notice 9441 of 2025-10-16 (Tết from 16 to 20 February, 1 September, 31 August exchanged for
+--     22 August); letter 12729/VPCP-KGVX of 2025-12-25 (2 January exchanged for 10 January);
+--   24 November from 2026 on: Resolution 80-NQ/TW, made law by Resolution 28/2026/QH16 (from 2026-07-01).
+-- Not known when this was written, so not here: any exchange around 24 November 2026; for 2027 the fifth day of Tết (4 or 11 February: it is
+-- decided whether one or two days go before the new year), the second day of 2 September (1 or 3), and exchanges. An installation adds
+-- them to its calendar (PUT /v1/holidays/{day}).
+INSERT INTO holiday (id, day, name, working)
+SELECT period_uuid('holiday ' || x.day, x.day), x.day, x.name, x.working
+FROM (VALUES
+  ('2025-01-01'::date, 'Tết Dương lịch', false),
+  ('2025-01-27', 'Tết Nguyên đán Ất Tỵ (28 tháng Chạp)', false),
+  ('2025-01-28', 'Tết Nguyên đán Ất Tỵ (29 tháng Chạp)', false),
+  ('2025-01-29', 'Tết Nguyên đán Ất Tỵ (mùng 1)', false),
+  ('2025-01-30', 'Tết Nguyên đán Ất Tỵ (mùng 2)', false),
+  ('2025-01-31', 'Tết Nguyên đán Ất Tỵ (mùng 3)', false),
+  ('2025-04-07', 'Giỗ Tổ Hùng Vương', false),
+  ('2025-04-26', 'Làm bù cho ngày 02/5/2025', true),
+  ('2025-04-30', 'Ngày Chiến thắng', false),
+  ('2025-05-01', 'Ngày Quốc tế Lao động', false),
+  ('2025-05-02', 'Nghỉ hoán đổi, làm bù ngày 26/4/2025', false),
+  ('2025-09-01', 'Quốc khánh (ngày liền kề)', false),
+  ('2025-09-02', 'Quốc khánh', false),
+  ('2026-01-01', 'Tết Dương lịch', false),
+  ('2026-01-02', 'Nghỉ hoán đổi, làm bù ngày 10/01/2026', false),
+  ('2026-01-10', 'Làm bù cho ngày 02/01/2026', true),
+  ('2026-02-16', 'Tết Nguyên đán Bính Ngọ (29 tháng Chạp)', false),
+  ('2026-02-17', 'Tết Nguyên đán Bính Ngọ (mùng 1)', false),
+  ('2026-02-18', 'Tết Nguyên đán Bính Ngọ (mùng 2)', false),
+  ('2026-02-19', 'Tết Nguyên đán Bính Ngọ (mùng 3)', false),
+  ('2026-02-20', 'Tết Nguyên đán Bính Ngọ (mùng 4)', false),
+  ('2026-04-26', 'Giỗ Tổ Hùng Vương', false),
+  ('2026-04-27', 'Nghỉ bù Giỗ Tổ Hùng Vương', false),
+  ('2026-04-30', 'Ngày Chiến thắng', false),
+  ('2026-05-01', 'Ngày Quốc tế Lao động', false),
+  ('2026-08-22', 'Làm bù cho ngày 31/8/2026', true),
+  ('2026-08-31', 'Nghỉ hoán đổi, làm bù ngày 22/8/2026', false),
+  ('2026-09-01', 'Quốc khánh (ngày liền kề)', false),
+  ('2026-09-02', 'Quốc khánh', false),
+  ('2026-11-24', 'Ngày Văn hóa Việt Nam', false),
+  ('2027-01-01', 'Tết Dương lịch', false),
+  ('2027-02-05', 'Tết Nguyên đán Đinh Mùi (29 tháng Chạp)', false),
+  ('2027-02-06', 'Tết Nguyên đán Đinh Mùi (mùng 1)', false),
+  ('2027-02-07', 'Tết Nguyên đán Đinh Mùi (mùng 2)', false),
+  ('2027-02-08', 'Tết Nguyên đán Đinh Mùi (mùng 3)', false),
+  ('2027-02-09', 'Tết Nguyên đán Đinh Mùi (mùng 4 hoặc nghỉ bù)', false),
+  ('2027-02-10', 'Nghỉ bù Tết Nguyên đán Đinh Mùi', false),
+  ('2027-04-16', 'Giỗ Tổ Hùng Vương', false),
+  ('2027-04-30', 'Ngày Chiến thắng', false),
+  ('2027-05-01', 'Ngày Quốc tế Lao động', false),
+  ('2027-05-03', 'Nghỉ bù Ngày Quốc tế Lao động', false),
+  ('2027-09-02', 'Quốc khánh', false),
+  ('2027-11-24', 'Ngày Văn hóa Việt Nam', false)) x(day, name, working);
