@@ -302,7 +302,7 @@ BEGIN
   d.code := body ->> 'code'; d.cadence := body ->> 'cadence'; d.to_parent := false; d.copy_ids := '{}'; d.copies_outside := '{}';
   d.cut_off_rule := 'decree_09_2019'; d.cut_off_day := 14; d.deadline_days := 2; d.deadline_kind := 'working'; d.entered_by := 'self';
   d.remind_before := '{3}'; d.remind_after := '{1,7}'; d.escalate_after := 7; d.version := 1; d.created_at := clock_now(); d.updated_at := clock_now();
-  d.validity := daterange(starts, greatest(ends, starts), '[]');
+  d.validity := daterange(starts, CASE WHEN ends < starts THEN starts ELSE ends END, '[]');
   d := report_duty_apply(d, body);
   PERFORM report_duty_check(d, p, body, named, excepted_units,
     CASE WHEN ends < starts THEN fault('#/valid_to', 'ends_before_start', 'it would end before it starts') END);
@@ -341,7 +341,7 @@ BEGIN
     ELSE report_duty_named(d.id, true) END;
   d := report_duty_apply(d, patch);
   ends := CASE WHEN patch ? 'valid_to' THEN (patch ->> 'valid_to')::date ELSE upper(d.validity) - 1 END;
-  d.validity := daterange(lower(d.validity), greatest(ends, lower(d.validity)), '[]');
+  d.validity := daterange(lower(d.validity), CASE WHEN ends < lower(d.validity) THEN lower(d.validity) ELSE ends END, '[]');
   PERFORM report_duty_check(d, p, patch, named, excepted_units,
     CASE WHEN ends < lower(d.validity) THEN fault('#/valid_to', 'ends_before_start', 'it would end before it starts') END);
   IF if_match IS NULL THEN PERFORM fail(428, 'precondition_required'); END IF;
