@@ -28,8 +28,8 @@ def patient(act, seconds=60):
         time.sleep(0.05)
 
 
-def wait_for(check, seconds=20, every=0.05):
-    """The first true result of check()."""
+def wait_for(check, seconds=60, every=0.05):
+    """The first true result of check(); what it is then asked for comes in moments, or on a loaded machine in many."""
     until = time.monotonic() + seconds
     while True:
         found = check()

@@ -3,6 +3,7 @@ import base64
 import mmap
 import os
 import pathlib
+import random
 import secrets
 import signal
 import socket
@@ -17,10 +18,22 @@ from .cluster import note_pid
 BINARY = pathlib.Path(os.environ.get("TIENDO_BINARY", "/nonexistent/build-first"))
 
 
+_given = set()
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that no outgoing connection is given between now and the service's start, and that nothing here had before."""
+    first_given = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    while True:
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", random.randrange(10240, first_given) if first_given > 12000 else 0))
+            except OSError:
+                continue
+            port = s.getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 # Every run begins at the same instant, so that periods have begun and targets fallen due alike whenever it is.
@@ -34,7 +47,11 @@ class Clock:
         self.cluster = cluster
         self.path = pathlib.Path(directory) / "clock"
         self.path.write_bytes(struct.pack("=q", 0))
-        self.base = round(BEGINNING - time.time())
+        self.at(BEGINNING)
+
+    def at(self, instant):
+        """It is this instant now: the run's own clock goes on from here."""
+        self.base = round(instant - time.time())
 
     def move(self, seconds):
         """So many seconds ahead of where the run's own clock would be."""
@@ -98,7 +115,7 @@ class Service:
             self.wait_ready()
         return self
 
-    def wait_ready(self, seconds=30):
+    def wait_ready(self, seconds=120):
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             if self.process.poll() is not None:
@@ -117,7 +134,7 @@ class Service:
     def log(self):
         return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""
 
-    def stop(self, seconds=40):
+    def stop(self, seconds=120):
         """SIGTERM; gives the exit status, which a sanitizer's finding makes other than 0."""
         if self.process is None:
             return 0
