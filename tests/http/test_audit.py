@@ -2,7 +2,6 @@
 import csv
 import io
 import json
-import time
 from urllib.parse import quote
 
 import pytest
@@ -10,16 +9,6 @@ from harness import samples
 from harness.world import Caller
 
 PATH = "/v1/audit-events"
-
-
-def caught_up(cluster):
-    """Waits until the sealer has caught up."""
-    until = time.monotonic() + 15
-    while time.monotonic() < until:
-        if cluster.query("SELECT NOT EXISTS (SELECT FROM journal j WHERE NOT EXISTS (SELECT FROM journal_seal s WHERE s.seq = j.seq))")[0][0]:
-            return
-        time.sleep(0.05)
-    raise AssertionError("the sealer does not catch up")
 
 
 def audit(by, headers=(), **query):
@@ -37,7 +26,7 @@ def figure(world, cluster):
     assert made.status == 201, made
     changed = reporter.enter(code, "AA-W1-C1", "2026-Q1", {"number": 7, "reason": "đếm sót hai người"}, made.etag)
     assert changed.status == 200, changed
-    caught_up(cluster)
+    cluster.caught_up()
     return {"code": code, "id": made.json()["id"], "path": f"/v1/values/{code}/AA-W1-C1/2026-Q1", "ref": f"value:{code}/AA-W1-C1/2026-Q1"}
 
 
@@ -71,7 +60,7 @@ def test_a_withdrawn_figure_keeps_its_history(world, cluster, figure):
         assert reporter.post("/v1/values/imports", rows, [("Idempotency-Key", samples.fresh("k"))], strategy=strategy).status == 200
     items = world.at("AA-W1", "inspector").items(f"/v1/values/{code}/AA-W1-C2/2026-Q1/history")
     assert [(i["action"], i["number"], i["state"]) for i in items] == [("create", 1, "reported"), ("delete", None, None), ("create", 3, "reported")]
-    caught_up(cluster)
+    cluster.caught_up()
     events = audit(world.at("AA-W1", "inspector"), resource=f"value:{code}/AA-W1-C2/2026-Q1", embed="before,after", sort="position")
     assert [(e["action"], e["before"] and e["before"]["number"], e["after"] and e["after"]["number"]) for e in events] == [
         ("create", None, 1), ("delete", 1, None), ("create", None, 3)]
@@ -116,7 +105,7 @@ def units_of(world, events):
 def test_each_sees_its_own(world, cluster, figure):
     world.at("AA-TU", "manager").patch("/v1/organizations/AA-W1", {"note": samples.fresh("n")}, "*")
     world.at("AA-TU", "manager").patch("/v1/organizations/AA-W2", {"note": samples.fresh("n")}, "*")
-    caught_up(cluster)
+    cluster.caught_up()
     everything = audit(world.at("AA-TU", "inspector"))
     assert {"AA-TU", "AA-W1", "AA-W2", "AA-W1-C1"} <= units_of(world, everything)
     assert not any(unit.startswith("BB") for unit in units_of(world, everything))
@@ -133,7 +122,7 @@ STAFF = {"account", "client", "grant", "delegation"}
 
 
 def test_changes_of_staff_are_for_administrators(world, cluster):
-    caught_up(cluster)
+    cluster.caught_up()
     for unit, role in (("AA-TU", "inspector"), ("AA-TU", "manager"), ("AA-W1", "inspector"), ("AA-W1", "approver")):
         assert not STAFF & {e["resource_type"] for e in audit(world.at(unit, role))}, (unit, role)
     assert {"account", "grant", "client"} <= {e["resource_type"] for e in audit(world.at("AA-TU", "administrator"))}
@@ -155,7 +144,7 @@ def test_a_mandate_to_audit_opens_it(world, cluster, figure):
     admin = world.at("AA-TU", "administrator")
     before = audit(world.at("AA-BTG", "inspector"))
     made = world.must(admin.post("/v1/mandates", {"unit": "AA-BTG", "over": "AA-W1", "functions": ["audit"], "programme": "AA-P", "valid_from": "2025-01-01"}))
-    caught_up(cluster)
+    cluster.caught_up()
     events = audit(world.at("AA-BTG", "inspector"))
     new = {e["position"] for e in events} - {e["position"] for e in before}
     assert any(e["resource"] == figure["ref"] for e in events)
@@ -181,7 +170,7 @@ def test_a_mandate_to_audit_opens_it(world, cluster, figure):
     ({"position__gte": "20"}, lambda e: e["position"] >= 20),
 ])
 def test_filters(world, cluster, query, wanted):
-    caught_up(cluster)
+    cluster.caught_up()
     by = world.at("AA-TU", "inspector")
     everything = audit(by)
     assert audit(by, limit="7", **query) == [e for e in everything if wanted(e)]
@@ -190,7 +179,7 @@ def test_filters(world, cluster, query, wanted):
 
 
 def test_filters_by_who_did_it(world, cluster, figure):
-    caught_up(cluster)
+    cluster.caught_up()
     admin, inspector = world.at("AA-TU", "administrator"), world.at("AA-TU", "inspector")
     reporter = next(e["actor"]["id"] for e in audit(inspector, resource=figure["id"]))
     by_id = audit(inspector, account=reporter)
@@ -198,7 +187,7 @@ def test_filters_by_who_did_it(world, cluster, figure):
     assert audit(admin, account="aa-w1.reporter") == by_id
     assert inspector.get(PATH, account="aa-w1.reporter").status == 422, "usernames are looked up by administrators alone"
     world.must(world.connector().enter(figure["code"], "AA-W1-C3", "2026-Q1", {"number": 1}))
-    caught_up(cluster)
+    cluster.caught_up()
     client = world.clients["aa"][0]
     events = audit(inspector, client=client)
     assert events and all((e["by"], e["actor"]["kind"], e["actor"]["id"]) == ("aa", "client", client) for e in events)
@@ -216,10 +205,10 @@ def test_what_is_out_of_sight_filters_like_what_does_not_exist(world, figure):
 
 
 def test_pages_stand_still_while_events_are_added(world, cluster):
-    caught_up(cluster)
+    cluster.caught_up()
     by, writer = world.at("AA-TU", "inspector"), world.at("AA-TU", "manager")
     for query in ({}, {"under": "AA-W1"}, {"resource_type": "organization"}):
-        caught_up(cluster)
+        cluster.caught_up()
         expected = [e["position"] for e in audit(by, **query)]
         seen, cursor = [], None
         while True:
@@ -230,11 +219,11 @@ def test_pages_stand_still_while_events_are_added(world, cluster):
             if cursor is None:
                 break
         assert seen == expected
-    caught_up(cluster)
+    cluster.caught_up()
 
 
 def test_back_and_forth(world, cluster):
-    caught_up(cluster)
+    cluster.caught_up()
     by = world.at("AA-TU", "inspector")
     first = by.get(PATH, limit=3).json()
     second = by.get(PATH, limit=3, cursor=first["page"]["next"]).json()
@@ -281,7 +270,7 @@ def test_a_large_installation_is_read_in_steps(world, cluster):
 def test_what_the_service_does_by_itself_has_no_author(world, cluster):
     cluster.query("""INSERT INTO journal (action, resource_type, resource_id, version, scope_key)
         SELECT 'take_effect', 'organization', id, version, scope_key FROM organization WHERE code = 'AA-W2'""")
-    caught_up(cluster)
+    cluster.caught_up()
     event = audit(world.at("AA-W2", "inspector"), action="take_effect")[0]
     assert event["actor"] == {"kind": "system"} and event["by"] == "system" and event["request_id"] is None
 

@@ -6,6 +6,7 @@ import time
 import pytest
 from harness import samples
 from harness.client import Http
+from harness.crowd import wait_for
 from harness.world import Caller
 
 PATH = "/v1/changes"
@@ -30,7 +31,7 @@ def follow(by, after=None, wait=0):
         wait = 0
 
 
-def await_event(by, after, wanted, action="create", seconds=10):
+def await_event(by, after, wanted, action="create", seconds=60):
     """Follows until this is told of the resource; gives the event, and all that was told."""
     until, found = time.monotonic() + seconds, []
     while time.monotonic() < until:
@@ -44,6 +45,8 @@ def await_event(by, after, wanted, action="create", seconds=10):
 
 
 def here(by):
+    """Behind whatever was written before: nothing of it is still on its way."""
+    by.world.service.cluster.caught_up()
     return read(by, after="now")["page"]["next"]
 
 
@@ -92,6 +95,7 @@ def test_what_an_event_names_can_be_read(world):
 
 def test_the_whole_feed_is_the_journal_and_nothing_twice(world, cluster):
     by = world.at("AA-TU", "administrator")
+    cluster.caught_up()
     events, place = follow(by)
     assert len({e["id"] for e in events}) == len(events)
     told = [(e["data"]["resource_type"], e["data"]["resource_id"], e["data"]["version"], e["data"]["action"]) for e in events]
@@ -103,6 +107,7 @@ def test_the_whole_feed_is_the_journal_and_nothing_twice(world, cluster):
 
 def test_small_pages_tell_the_same(world):
     by = world.at("AA-TU", "inspector")
+    world.service.cluster.caught_up()
     everything, _ = follow(by)
     found, after = [], None
     for _ in range(len(everything)):
@@ -112,7 +117,7 @@ def test_small_pages_tell_the_same(world):
         after = page["page"]["next"]
         if not page["page"]["more"]:
             break
-    assert [e["id"] for e in found][:len(everything)] == [e["id"] for e in everything]
+    assert [e["id"] for e in found] == [e["id"] for e in everything]
 
 
 def test_each_is_told_of_its_own(world, number):
@@ -120,7 +125,7 @@ def test_each_is_told_of_its_own(world, number):
     world.at("AA-TU", "manager").patch("/v1/organizations/AA-W2", {"note": samples.fresh("n")}, "*")
     world.must(world.connector().enter(number, "AA-W2-C1", "2026-Q1", {"number": 5}))
     world.must(world.connector().enter(number, "AA-W1-C3", "2026-Q1", {"number": 5}))
-    time.sleep(0.6)
+    world.service.cluster.caught_up()
     ids = {code: world.at(root, "viewer").get(f"/v1/organizations/{code}").json()["id"]
            for root, code in (("AA-TU", "AA-TU"), ("AA-TU", "AA-W1"), ("AA-TU", "AA-W2"), ("BB-TU", "BB-W1"))}
     for unit, role, seen in (("AA-W1", "viewer", {"AA-W1"}), ("AA-W2", "viewer", {"AA-W2"}), ("AA-TU", "viewer", {"AA-TU", "AA-W1", "AA-W2"}),
@@ -149,45 +154,42 @@ def test_a_caller_waits_for_its_own_and_for_nothing_else(world, number):
         time.sleep(0.2)
     thread.join()
     page, took = done[0]
-    assert page["items"] == [] and not page["page"]["more"] and 2.9 < took < 6
+    assert page["items"] == [] and not page["page"]["more"] and 2.9 < took < 15
     assert len(page["page"]["next"]) == len(place), "a place tells nothing by its length"
 
 
 def test_a_change_ends_the_wait(world, number):
     by = Caller(world, world.at("AA-W1", "viewer").token)
     place = here(by)
-    done = []
-
-    def waiting():
-        began = time.monotonic()
-        done.append((read(by, after=place, wait=20), time.monotonic() - began))
-
-    thread = threading.Thread(target=waiting)
+    done, began = [], time.monotonic()
+    thread = threading.Thread(target=lambda: done.append((read(by, after=place, wait=25), time.monotonic() - began)))
     thread.start()
     time.sleep(1)
     made = world.must(world.connector().enter(number, "AA-W1-C4", "2026-Q1", {"number": 1}))
     thread.join()
     page, took = done[0]
-    assert [e["data"]["resource_id"] for e in page["items"]] == [made["id"]] and 0.9 < took < 6
+    assert [e["data"]["resource_id"] for e in page["items"]] == [made["id"]] and 1 < took < 15
 
 
 def test_those_who_wait_hold_no_connection(world, number):
-    """More wait than the long lane has connections, and the rest goes on."""
+    """More wait than the long lane has connections, and the rest goes on; then what they wait for comes."""
     tokens = [world.at(unit, role).token for unit in ("AA-W1", "AA-W2") for role in ("viewer", "reporter", "manager", "inspector")]
     callers = [Caller(world, tokens[i % len(tokens)]) for i in range(24)]
     places = [here(c) for c in callers]
     answers = []
-    threads = [threading.Thread(target=lambda c=c, p=p: answers.append(c.get(PATH, after=p, wait=4))) for c, p in zip(callers, places)]
+    threads = [threading.Thread(target=lambda c=c, p=p: answers.append(c.get(PATH, after=p, wait=25))) for c, p in zip(callers, places)]
     for thread in threads:
         thread.start()
     time.sleep(1)
     began = time.monotonic()
     assert world.at("AA-TU", "viewer").get("/v1/values", [("Accept", "application/x-ndjson")]).status == 200
     assert world.at("AA-TU", "viewer").get("/v1/organizations/AA-W1").status == 200
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 10 and not answers
+    for ward in ("AA-W1", "AA-W2"):
+        assert world.at("AA-TU", "manager").patch(f"/v1/organizations/{ward}", {"note": samples.fresh("n")}, "*").status == 200
     for thread in threads:
         thread.join()
-    assert {a.status for a in answers} == {200}
+    assert {(a.status, len(a.json()["items"])) for a in answers} == {(200, 1)}
 
 
 def test_one_caller_cannot_take_every_place(world):
@@ -196,13 +198,14 @@ def test_one_caller_cannot_take_every_place(world):
     answers = []
 
     def waiting():
-        answers.append(Caller(world, token).get(PATH, after=place, wait=3))
+        answers.append(Caller(world, token).get(PATH, after=place, wait=25))
 
     threads = [threading.Thread(target=waiting) for _ in range(70)]
     for thread in threads:
         thread.start()
-    time.sleep(1.5)
+    assert wait_for(lambda: len(answers) == 6), "the rest wait"
     assert Caller(world, world.at("AA-W1", "reporter").token).get(PATH, wait=1).status == 200
+    assert world.at("AA-TU", "manager").patch("/v1/organizations/AA-W2", {"note": samples.fresh("n")}, "*").status == 200
     for thread in threads:
         thread.join()
     statuses = [a.status for a in answers]

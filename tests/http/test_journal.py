@@ -6,16 +6,6 @@ import pytest
 from harness import samples
 
 
-def sealed(cluster):
-    """Waits until the sealer has caught up."""
-    until = time.monotonic() + 15
-    while time.monotonic() < until:
-        if cluster.query("SELECT (SELECT count(*) FROM journal) = (SELECT count(*) FROM journal_seal)")[0][0]:
-            return
-        time.sleep(0.05)
-    raise AssertionError("the sealer does not catch up")
-
-
 def last(cluster, resource_type=None):
     return cluster.query("SELECT action, resource_type, resource_id::text, version, before, after, account_id IS NOT NULL, request_id FROM journal "
                          "WHERE %s::text IS NULL OR resource_type = %s ORDER BY xid DESC, seq DESC LIMIT 1", [resource_type, resource_type])[0]
@@ -79,7 +69,7 @@ def test_what_bootstrap_makes_is_journaled(cluster):
 
 
 def test_the_chain_recomputes(world, cluster):
-    sealed(cluster)
+    cluster.caught_up()
     rows = cluster.query("SELECT s.position, s.hash, sealed_text(j, s.position >= (SELECT covers_from FROM seal_state)) FROM journal_seal s JOIN journal j ON j.seq = s.seq ORDER BY s.position")
     assert [position for position, _, _ in rows] == list(range(1, len(rows) + 1)), "dense and gap-free"
     head = hashlib.sha256(b"tiendo journal").digest()
@@ -90,7 +80,7 @@ def test_the_chain_recomputes(world, cluster):
 
 
 def test_positions_follow_versions(world, cluster):
-    sealed(cluster)
+    cluster.caught_up()
     wrong = cluster.query("""SELECT count(*) FROM (SELECT j.resource_id, j.version, lag(j.version) OVER (PARTITION BY j.resource_type, j.resource_id
                              ORDER BY s.position) AS before FROM journal j JOIN journal_seal s ON s.seq = j.seq) x WHERE version <= before""")
     assert wrong == [(0,)]
@@ -98,7 +88,7 @@ def test_positions_follow_versions(world, cluster):
 
 def test_an_open_transaction_holds_the_sealer_back_and_nothing_is_lost(world, cluster):
     """A sequence commits out of order: what commits late must not be passed over."""
-    sealed(cluster)
+    cluster.caught_up()
     slow = cluster.connect()
     slow.autocommit = False
     with slow.cursor() as cursor:
@@ -110,7 +100,7 @@ def test_an_open_transaction_holds_the_sealer_back_and_nothing_is_lost(world, cl
         assert cluster.query("SELECT count(*) FROM journal j WHERE NOT EXISTS (SELECT FROM journal_seal s WHERE s.seq = j.seq)")[0][0] == 1
         slow.commit()
     slow.close()
-    sealed(cluster)
+    cluster.caught_up()
     test_the_chain_recomputes(world, cluster)
 
 
@@ -124,9 +114,7 @@ def test_no_secret_in_the_journal(world, cluster):
 
 
 def test_sums_are_folded_and_equal_a_recount(world, cluster):
-    until = time.monotonic() + 15
-    while cluster.query("SELECT count(*) FROM rollup_delta")[0][0] and time.monotonic() < until:
-        time.sleep(0.1)
+    cluster.caught_up()
     different = cluster.query("""
         WITH truth AS (
           SELECT v.indicator_id, v.period_id, k AS scope_key, v.category, count(*) FILTER (WHERE state = 'reported') AS reported,
