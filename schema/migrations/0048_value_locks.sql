@@ -9,11 +9,11 @@ CREATE INDEX value_locked ON value (id) WHERE locked > 0;
 CREATE FUNCTION value_refuse_locked(p_value uuid) RETURNS void LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
 DECLARE held record;
 BEGIN
-  SELECT d.code, coalesce(r.period_code, '') AS period, r.organization_code INTO held
+  SELECT concat_ws(' ', d.code, r.period_code) AS what, r.organization_code INTO held
   FROM report_lock l JOIN report r ON r.id = l.report_id JOIN report_duty d ON d.id = r.duty_id
   WHERE l.value_id = p_value ORDER BY r.submitted_at DESC LIMIT 1;
-  PERFORM fail(409, 'locked', NULL, format('The figure stands in the submitted report %s %s of %s: that has to be recalled, returned or amended first.',
-    held.code, held.period, held.organization_code));
+  PERFORM fail(409, 'locked', NULL, format('The figure stands in a submitted report of %s (%s): that has to be recalled, returned or amended first.',
+    held.organization_code, held.what));
 END $$;
 
 CREATE OR REPLACE FUNCTION value_updated() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$

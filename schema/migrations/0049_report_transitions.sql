@@ -180,11 +180,6 @@ BEGIN
 END $$;
 
 -- ---- telling -----------------------------------------------------------------------------------------------
--- What the journal keeps of a report: where it stands, not what it says.
-CREATE FUNCTION report_brief(r report) RETURNS jsonb LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
-  SELECT jsonb_build_object('id', r.id, 'duty', (SELECT d.code FROM report_duty d WHERE d.id = r.duty_id), 'organization', r.organization_code,
-    'period', r.period_code, 'state', r.state, 'due_on', r.due_on, 'number', r.number, 'issued_on', r.issued_on, 'submissions', r.submissions,
-    'waived', r.waived_reason, 'version', r.version) $$;
 -- The event of an action, and its journal rows: at the unit, and at the recipient where that does not stand above it.
 CREATE FUNCTION report_tell(was report, r report, p_action text, body jsonb, request_id text) RETURNS void
   LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
