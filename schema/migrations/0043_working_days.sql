@@ -41,9 +41,11 @@ BEGIN
     data_from := (date_trunc('month', starts::timestamp) - interval '1 month')::date + d.cut_off_day;
     data_to := date_trunc('month', ends::timestamp)::date + d.cut_off_day - 1;
   END IF;
-  due_on := coalesce(d.due_on, CASE d.deadline_kind
-    WHEN 'working' THEN add_working_days(d.root_id, data_to, d.deadline_days)
-    ELSE add_working_days(d.root_id, data_to + d.deadline_days, 0) END);
+  due_on := d.due_on;
+  IF due_on IS NULL AND data_to IS NOT NULL THEN
+    due_on := CASE d.deadline_kind WHEN 'working' THEN add_working_days(d.root_id, data_to, d.deadline_days)
+      ELSE add_working_days(d.root_id, data_to + d.deadline_days, 0) END;
+  END IF;
 END $$;
 
 -- The day on whose tree a duty of one time alone is owed: its period's last, else the day it is due, else today, or as near to today as

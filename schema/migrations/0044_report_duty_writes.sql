@@ -421,7 +421,7 @@ BEGIN
   RETURN QUERY SELECT 200, h.version::text, NULL::text, body_out;
 END $$;
 -- Takes a line of one's own away; the country's then holds again.
-CREATE FUNCTION holiday_delete(p_day date, if_match text, request_id text) RETURNS TABLE (status int) LANGUAGE plpgsql AS $$
+CREATE FUNCTION holiday_delete(p_day date, if_match text, request_id text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE h holiday;
 BEGIN
   PERFORM holiday_refuse();
@@ -431,7 +431,6 @@ BEGIN
   DELETE FROM holiday x WHERE x.id = h.id AND (if_match = '*' OR x.version::text = ANY (string_to_array(if_match, ',')));
   IF NOT FOUND THEN PERFORM fail(412, 'version_conflict'); END IF;
   PERFORM journal('delete', 'holiday', h.id, h.version + 1, left(me_seat_key(), 6), holiday_json(h)::jsonb, NULL, request_id);
-  RETURN QUERY SELECT 204;
 END $$;
 
 -- As before (0040), with the resources whose address is not their name and an s.
