@@ -13,8 +13,8 @@
 #include "log.h"
 #include "metrics.h"
 #include "outside.h"
+#include "places.h"
 #include "share.h"
-#include "upload.h"
 #include "watch.h"
 
 #define ARENA_MAX         (256U * 1024U * 1024U)
@@ -117,7 +117,9 @@ static int fill(struct service *service)
     if (r == 0)
         r = watch_new((unsigned)service->config->change_waiters, &service->watch);
     if (r == 0)
-        r = uploads_new(service->config, &service->uploads);
+        r = places_new((unsigned)service->config->max_uploads, &service->uploads);
+    if (r == 0)
+        r = places_new((unsigned)service->config->max_uploads, &service->downloads);
     if (r == 0)
         r = limiter_new((uint32_t)service->config->rate_limit_per_s, (uint32_t)service->config->rate_limit_burst,
             &service->limiter);
@@ -160,7 +162,8 @@ struct service *service_free(struct service *service)
     service->limiter = limiter_free(service->limiter);
     service->metrics = metrics_free(service->metrics);
     service->watch = watch_free(service->watch);
-    service->uploads = uploads_free(service->uploads);
+    service->uploads = places_free(service->uploads);
+    service->downloads = places_free(service->downloads);
     service->arenas = arena_pool_free(service->arenas);
     secret_wipe(&service->master, sizeof(service->master));
     secret_wipe(&service->cursor_key, sizeof(service->cursor_key));

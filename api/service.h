@@ -16,6 +16,7 @@ struct bridge;
 struct limiter;
 struct metrics;
 struct outside;
+struct places;
 struct share;
 struct watch;
 
@@ -39,7 +40,7 @@ struct service {
     struct arena_pool *arenas;
     struct limiter *limiter;
     struct metrics *metrics;
-    struct uploads *uploads;
+    struct places *uploads, *downloads; /* of files */
     struct watch *watch;            /* of the end of the sealed journal */
     struct bridge *front, *figures; /* the API's listener and that of /metrics */
     atomic_bool draining;

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -13,6 +12,7 @@
 #include "clock.h"
 #include "log.h"
 #include "number.h"
+#include "places.h"
 #include "protocol.h"
 #include "service.h"
 #include "spool.h"
@@ -20,12 +20,6 @@
 #include "trouble.h"
 
 #define ADMITTED (-1)
-
-struct uploads {
-    pthread_mutex_t lock;
-    unsigned most, most_of_one, n;
-    uint64_t holders[]; /* 0: free */
-};
 
 struct upload {
     struct service *service;
@@ -38,73 +32,6 @@ struct upload {
     struct secret_digest digest;
     uint8_t sha256[SECRET_SHA256_BYTES];
 };
-
-/* ---- places ---- */
-
-int uploads_new(const struct config *config, struct uploads **ret)
-{
-    unsigned most = (unsigned)config->max_uploads;
-    struct uploads *uploads = calloc(1, sizeof(*uploads) + most * sizeof(uploads->holders[0]));
-
-    if (uploads == NULL)
-        return -ENOMEM;
-    pthread_mutex_init(&uploads->lock, NULL);
-    uploads->most = most;
-    uploads->most_of_one = most - most / 4;
-    *ret = uploads;
-    return 0;
-}
-
-struct uploads *uploads_free(struct uploads *uploads)
-{
-    if (uploads != NULL)
-        pthread_mutex_destroy(&uploads->lock);
-    free(uploads);
-    return NULL;
-}
-
-/* Some places are always left to others than the holder. */
-static bool take_place(struct uploads *uploads, uint64_t holder)
-{
-    uint64_t *spare = NULL;
-    unsigned held = 0;
-
-    pthread_mutex_lock(&uploads->lock);
-    for (unsigned i = 0; i < uploads->most; i++) {
-        if (uploads->holders[i] == 0)
-            spare = &uploads->holders[i];
-        else if (uploads->holders[i] == holder)
-            held++;
-    }
-    if (held >= uploads->most_of_one)
-        spare = NULL;
-    if (spare != NULL)
-        *spare = holder;
-    pthread_mutex_unlock(&uploads->lock);
-    return spare != NULL;
-}
-
-static void give_place(struct uploads *uploads, uint64_t holder)
-{
-    pthread_mutex_lock(&uploads->lock);
-    for (unsigned i = 0; i < uploads->most; i++)
-        if (uploads->holders[i] == holder) {
-            uploads->holders[i] = 0;
-            break;
-        }
-    pthread_mutex_unlock(&uploads->lock);
-}
-
-/* Who holds a place goes by its token. */
-static uint64_t holder_of(const char *authorization)
-{
-    uint8_t digest[SECRET_SHA256_BYTES];
-    uint64_t holder;
-
-    secret_sha256(authorization, strlen(authorization), digest);
-    memcpy(&holder, digest, sizeof(holder));
-    return holder != 0 ? holder : 1;
-}
 
 /* ---- opening ---- */
 
@@ -154,9 +81,9 @@ static int admit(struct upload *upload, const struct bridge_request *head)
         return P_BODY_TOO_LARGE;
     if (!caller_admitted(service, authorization))
         return authorization != NULL ? P_INVALID_TOKEN : P_UNAUTHENTICATED;
-    if (!take_place(service->uploads, holder_of(authorization)))
+    if (!places_take(service->uploads, places_holder(authorization)))
         return P_UPLOADS_BUSY;
-    upload->holder = holder_of(authorization);
+    upload->holder = places_holder(authorization);
     r = spool_open(service->config->spool_dir, size > 0 ? size : 0, &upload->fd);
     return r < 0 ? refuse_room(r) : ADMITTED;
 }
@@ -220,7 +147,7 @@ static void upload_close(void *taken)
     if (upload->fd >= 0)
         close(upload->fd);
     if (upload->holder != 0)
-        give_place(upload->service->uploads, upload->holder);
+        places_give(upload->service->uploads, upload->holder);
     free(upload);
 }
 

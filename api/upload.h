@@ -12,14 +12,8 @@
 #include "secret.h"
 #include "util.h"
 
-struct config;
 struct exchange;
 struct upload;
-struct uploads;
-
-/* How many there are at once, in one process. */
-MUST_CHECK int uploads_new(const struct config *config, struct uploads **ret);
-struct uploads *uploads_free(struct uploads *uploads); /* takes NULL */
 
 /* What the listener hands such bodies to. */
 extern const struct bridge_sink upload_sink;

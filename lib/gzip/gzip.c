@@ -7,6 +7,7 @@
 #include "text.h"
 
 #define WINDOW_GZIP (15 + 16) /* the largest window, gzip's header and checksum demanded */
+#define WINDOW_RAW  (-15)     /* the same without either */
 #define STEP        (64u * 1024u)
 #define SMALL_STEP  1024u
 
@@ -63,7 +64,7 @@ static int room(struct buf *out, size_t left, z_stream *z)
     return 0;
 }
 
-static int inflate_all(z_stream *z, const unsigned char *p, size_t n, size_t max, struct buf *out)
+static int inflate_all(z_stream *z, const unsigned char *p, size_t n, size_t max, bool members, struct buf *out)
 {
     size_t total = 0;
     int r, state = Z_OK;
@@ -86,7 +87,7 @@ static int inflate_all(z_stream *z, const unsigned char *p, size_t n, size_t max
             if (z->avail_in == 0)
                 return 0;
             /* Another member, or rubbish: the magic decides. */
-            if (*z->next_in != 0x1f || inflateReset(z) != Z_OK)
+            if (!members || *z->next_in != 0x1f || inflateReset(z) != Z_OK)
                 return -ENOTUNIQ;
             continue;
         }
@@ -99,7 +100,7 @@ static int inflate_all(z_stream *z, const unsigned char *p, size_t n, size_t max
     }
 }
 
-int gzip_inflate(const void *p, size_t n, size_t max, struct buf *out)
+static int inflate_into(const void *p, size_t n, size_t max, int window, struct buf *out)
 {
     z_stream stream = { 0 };
     _cleanup_(end_inflate) z_stream *z = NULL;
@@ -112,16 +113,26 @@ int gzip_inflate(const void *p, size_t n, size_t max, struct buf *out)
         max = SIZE_MAX / 4;
     if (max > out->max - was)
         max = out->max - was;
-    if (inflateInit2(&stream, WINDOW_GZIP) != Z_OK)
+    if (inflateInit2(&stream, window) != Z_OK)
         return -ENOMEM;
     z = &stream;
     out->max += 1; /* the byte too many */
-    r = inflate_all(z, p, n, max, out);
+    r = inflate_all(z, p, n, max, window == WINDOW_GZIP, out);
     out->max = was_max;
     if (r < 0)
         return take_back(out, was, r);
     out->p[out->n] = '\0';
     return 0;
+}
+
+int gzip_inflate(const void *p, size_t n, size_t max, struct buf *out)
+{
+    return inflate_into(p, n, max, WINDOW_GZIP, out);
+}
+
+int gzip_inflate_raw(const void *p, size_t n, size_t max, struct buf *out)
+{
+    return inflate_into(p, n, max, WINDOW_RAW, out);
 }
 
 int gzip_deflate(const void *data, size_t n, int level, struct buf *out)

@@ -14,6 +14,9 @@ struct buf;
  */
 MUST_CHECK int gzip_inflate(const void *p, size_t n, size_t max, struct buf *out);
 
+/* The same of one deflate stream without gzip's frame, as archives have them. */
+MUST_CHECK int gzip_inflate_raw(const void *p, size_t n, size_t max, struct buf *out);
+
 /* Add P as one gzip member (no name, no time: the same bytes every time) at LEVEL 1 to 9. -EFBIG: past out's maximum. */
 MUST_CHECK int gzip_deflate(const void *p, size_t n, int level, struct buf *out);
 
