@@ -108,6 +108,7 @@ class Loader:
             self.programme(file)
             self.indicators(file)
             self.mandates(file)
+            self.duties(file)
         self.accounts(programme.accounts())
         self.connector()
 
@@ -185,6 +186,12 @@ class Loader:
         for body in programme.mandates(file):
             if not any(same_mandate(body, item) for item in given):
                 administrator.post("/v1/mandates", body)
+
+    def duties(self, file):
+        manager = self.manager(file)
+        there = {item["code"] for item in manager.every("/v1/report-duties")}
+        each(f"Report duties of {file['programme']['code']}", [body for body in programme.duties(file) if body["code"] not in there],
+             lambda body: manager.post("/v1/report-duties", body), threads=1)
 
     def accounts(self, wanted):
         known = {item["username"] for unit in self.administrators.values() for item in unit.every("/v1/accounts")}

@@ -180,6 +180,25 @@ def mandates(file):
         yield body
 
 
+def duties(file):
+    """The duties to report, each after those it stands for. The files give no first day: they hold for periods that end since today's
+    wards and communes began."""
+    for source in file["reporting"]:
+        body = {key: source[key] for key in ("code", "title", "to", "acceptance", "cadence", "copies", "copies_outside", "due_on", "sections",
+                                             "indicators", "campaign") if source.get(key)}
+        who = {"under": root(file), "kinds": source["from_kinds"], "except": source["except"]} if source.get("from_kinds") else {}
+        if "from_units" in source:
+            who["organizations"] = source["from_units"]
+        days, working, _ = source["cut_off"]["deadline"].split(" ", 2)
+        body.update({"programme": file["programme"]["code"], "from": who, "cut_off": {"rule": source["cut_off"]["rule"]},
+                     "deadline": {"days": int(days), "kind": working}, "valid_from": REFORM})
+        if "stands_for" in source:
+            body["stands_for"] = [source["stands_for"]]
+        if "cadence_note" in source:
+            body["note"] = source["cadence_note"]
+        yield body
+
+
 # Accounts beside the first administrators: (username, unit, role, name shown).
 def accounts():
     yield "dn-tu.quanly", "DN-TU", "manager", "Quản lý chương trình, Thành ủy Đồng Nai"
@@ -201,4 +220,4 @@ JOINED_MANAGER = ("bp-tu.quanly", JOINED, "manager", "Quản lý, Tỉnh ủy B�
 FIRST_ADMINISTRATORS = (("dn-tu.quantri", "DN-TU"), ("hue-tu.quantri", "HUE-TU"), ("bp-tu.quantri", JOINED))
 CONNECTOR = {"name": "Trục kết nối dữ liệu Thành ủy", "organization": "DN-TU",
              "scopes": ["organizations:read", "programmes:read", "indicators:read", "periods:read", "values:read", "values:write",
-                        "progress:read"]}
+                        "progress:read", "duties:read", "reports:read"]}
