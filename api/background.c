@@ -17,6 +17,7 @@
 #include "watch.h"
 
 #define ROWS_A_STEP          5000
+#define REMINDERS_A_STEP     500 /* few, for whoever submits one of those reports waits */
 #define RETRY_MS             2000
 #define HOUSEKEEPING_US      (INT64_C(600) * 1000000)
 #define RETENTION_LEAST_DAYS 30 /* as journal_cut_at() has it */
@@ -224,14 +225,14 @@ static int connect_again(struct background *b)
 }
 
 /* Steps follow each other while there is much to do. */
-static int run_steps(struct background *b, const struct named_query *query)
+static int run_steps(struct background *b, const struct named_query *query, int64_t most)
 {
     int64_t done = 0;
     int r;
 
     do {
-        r = run(b, query, ROWS_A_STEP, &done);
-    } while (r == 0 && done == ROWS_A_STEP && !pause_ms(b, 0));
+        r = run(b, query, most, &done);
+    } while (r == 0 && done == most && !pause_ms(b, 0));
     return r;
 }
 
@@ -262,9 +263,11 @@ static int work(struct background *b)
 
     r = turn_tree(b);
     if (r == 0 || r == -EBADMSG) /* the database refused: told already, and no reason to leave the rest undone */
+        r = run_steps(b, &query_reminder_turn, REMINDERS_A_STEP);
+    if (r == 0 || r == -EBADMSG)
         r = seal(b);
     if (r == 0)
-        r = run_steps(b, &query_rollup_fold);
+        r = run_steps(b, &query_rollup_fold, ROWS_A_STEP);
     if (r == 0)
         r = keep_checkpoint(b);
     if (r == 0)

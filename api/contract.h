@@ -108,6 +108,7 @@ struct list_query {
     size_t n_columns;
     const struct list_sort *sorts; /* the first is the default */
     size_t n_sorts;
+    bool descending; /* that default begins at its end */
     const struct list_filter *filters;
     size_t n_filters;
     const struct list_embed *embeds;

@@ -59,7 +59,7 @@ static int read_sort(struct exchange *x, struct shape *shape)
         shape->keys[shape->n_keys++] = key;
     }
     if (shape->n_keys == 0)
-        shape->keys[shape->n_keys++] = (struct shape_key){ &list->sorts[0], false };
+        shape->keys[shape->n_keys++] = (struct shape_key){ &list->sorts[0], list->descending };
     return 0;
 }
 

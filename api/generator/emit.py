@@ -101,7 +101,7 @@ class Emitter:
             f"static const struct list_query list_{q.name} = {{\n    .name = {c_string(q.name)}, .id = {c_string(q.id)},\n"
             f"    .lookups = {c_string(lookups or None)},\n    .from = {c_string(q.source, 8)},\n"
             f"    .columns = columns_{q.name}, .n_columns = {len(q.columns)},\n"
-            f"    .sorts = sorts_{q.name}, .n_sorts = {len(q.sorts)},\n"
+            f"    .sorts = sorts_{q.name}, .n_sorts = {len(q.sorts)}, .descending = {str(q.descending).lower()},\n"
             f"    .filters = {filters}, .n_filters = {len(rows)},\n"
             f"    .embeds = {embeds}, .n_embeds = {len(q.embeds)},\n}};")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 KINDS = {"one", "none", "list", "call"}
 NAME = re.compile(r"^-- name: +(\S+) +:(\S+)\s*$")
-HEADER = re.compile(r"^-- +(id|sort|filter|embed|extra|takes)(?: +([^\s:]+))?( +asc)?: *(.*?)\s*$")
+HEADER = re.compile(r"^-- +(id|sort|filter|embed|extra|takes)(?: +([^\s:]+))?( +asc| +desc)?: *(.*?)\s*$")
 # What may hide a colon or a comma: strings, quoted names, dollar quotes, comments.
 QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$([A-Za-z_]*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/"
 PLACEHOLDER = re.compile(QUOTED + r"|(?<![:\w]):([a-z_][a-z0-9_]*)", re.S)
@@ -29,6 +29,7 @@ class Query:
     extras: set = field(default_factory=set)  # columns that are answered by exports and where fields= names them
     source: str = ""  # FROM … WHERE …
     sorts: list = field(default_factory=list)  # (name, expression, ascending only)
+    descending: bool = False  # by its first sort, unless it is asked otherwise
     filters: list = field(default_factory=list)  # (name, pieces, pieces of its look-up or None)
     otherwise: dict = field(default_factory=dict)  # filter: the pieces of the condition that takes its place
     lookups: list = field(default_factory=list)  # calls that every shape makes
@@ -155,8 +156,8 @@ def read_list(query, headers, text, report):
     for i, name in enumerate(query.params):
         if not re.search(rf"\${i + 1}(?!\d)", query.source):
             fault(f"parameter :{name} must stand in FROM or WHERE, which every shape of the list has")
-    for key, name, ascending, value in headers:
-        read_header(query, key, name, bool(ascending), value, fault, report)
+    for key, name, direction, value in headers:
+        read_header(query, key, name, (direction or "").strip(), value, fault, report)
     names = [name for name, _ in query.columns]
     for name in set(names):
         if names.count(name) > 1:
@@ -171,7 +172,7 @@ def read_list(query, headers, text, report):
         fault("a :list needs «-- sort name: expression»")
 
 
-def read_header(query, key, name, ascending, value, fault, report):
+def read_header(query, key, name, direction, value, fault, report):
     if not value or (key in ("sort", "filter", "embed", "extra")) != bool(name):
         fault(f"«-- {key}» is incomplete")
         return
@@ -179,7 +180,8 @@ def read_header(query, key, name, ascending, value, fault, report):
     if key == "id":
         query.id = value
     elif key == "sort":
-        query.sorts.append((name, value, ascending))
+        query.descending |= direction == "desc" and not query.sorts
+        query.sorts.append((name, value, direction == "asc"))
     elif key == "embed":
         query.embeds.append((name, *column(value, fault)))
     elif key == "extra":
