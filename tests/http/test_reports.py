@@ -71,7 +71,7 @@ def test_what_is_missing_is_told_all_at_once(world, report):
     assert answer.status == 422 and answer.code == "report_incomplete"
     assert set(answer.faults()) == {("#/sections/results", "required"), (f"#/figures/{report.indicators[0]}/{PERIOD}", "missing_value")}
     report.enter()
-    assert report.do("submit").faults() == [("#/sections/results", "required")]
+    assert set(report.do("submit").faults()) == {("#/sections/results", "required")}
 
 
 def test_a_submission_locks_its_figures_and_keeps_them(world, report):
@@ -84,11 +84,13 @@ def test_a_submission_locks_its_figures_and_keeps_them(world, report):
     assert report.author.put(value, {"number": number}, [("If-Match", had.etag)]).status == 200, "the same again changes nothing"
     other = report.author.put(value, {"number": number + 1}, [("If-Match", had.etag)])
     assert other.status == 409 and other.code == "locked" and report.id not in other.text
-    assert report.author.request("DELETE", value, None, [("If-Match", had.etag)]).status == 409
     rows = [{"indicator": report.indicators[0], "organization": "AA-W1", "period": PERIOD, "number": number + 1},
             {"indicator": report.indicators[0], "organization": "AA-W2", "period": PERIOD, "number": 3}]
     imported = world.connector().post("/v1/values/imports", rows, [("Idempotency-Key", fresh("key"))], mode="partial")
     assert imported.json()["failed"] == 1 and imported.json()["errors"][0]["code"] == "locked" and imported.json()["errors"][0]["row"] == 1
+    gone = world.connector().post("/v1/values/imports", [{k: rows[0][k] for k in ("indicator", "organization", "period")}],
+                                  [("Idempotency-Key", fresh("key"))], strategy="delete")
+    assert gone.status == 422 and gone.json()["errors"][0]["code"] == "locked"
     same = world.connector().post("/v1/values/imports", [{**rows[0], "number": number}], [("Idempotency-Key", fresh("key"))])
     assert same.json()["unchanged"] == 1
     report.must("return", REASON, by=report.reviewer)
