@@ -57,6 +57,7 @@ CREATE OR REPLACE FUNCTION report_duty_owes(d report_duty, p_ends date) RETURNS 
 BEGIN
   RETURN QUERY SELECT w.organization_id FROM report_duty_owes(d, p_ends, NULL) w;
 END $$;
+GRANT EXECUTE ON FUNCTION report_duty_owes(report_duty, date, uuid[]) TO tiendo_service;
 
 -- To whom a unit's report is addressed on a day that was addressed to another before: to that one as long as it stands; then, where
 -- reports go to the parent, to the one that followed it as the unit's parent; else to its one successor. Without either it stays.
