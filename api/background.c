@@ -20,6 +20,7 @@
 #define REMINDERS_A_STEP     500 /* few, for whoever submits one of those reports waits */
 #define RETRY_MS             2000
 #define HOUSEKEEPING_US      (INT64_C(600) * 1000000)
+#define EXPECT_US            INT64_C(1000000)
 #define RETENTION_LEAST_DAYS 30 /* as journal_cut_at() has it */
 
 struct background {
@@ -105,6 +106,18 @@ static int turn_tree(struct background *b)
     if (changed > 0)
         log_info("tree_turned", "units=%lld", (long long)changed);
     return 0;
+}
+
+/* Brings reports in line with the duties: batches follow each other for a second, then the rest of the work has its turn. */
+static int expect_reports(struct background *b)
+{
+    int64_t until = clock_mono_us() + EXPECT_US, more = 0;
+    int r;
+
+    do {
+        r = run(b, &query_report_expect, ROWS_A_STEP, &more);
+    } while (r == 0 && more > 0 && clock_mono_us() < until && !pause_ms(b, 0));
+    return r;
 }
 
 /* The same for a statement without one. */
@@ -263,6 +276,8 @@ static int work(struct background *b)
 
     r = turn_tree(b);
     if (r == 0 || r == -EBADMSG) /* the database refused: told already, and no reason to leave the rest undone */
+        r = expect_reports(b);
+    if (r == 0 || r == -EBADMSG)
         r = run_steps(b, &query_reminder_turn, REMINDERS_A_STEP);
     if (r == 0 || r == -EBADMSG)
         r = seal(b);

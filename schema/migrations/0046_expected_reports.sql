@@ -276,7 +276,9 @@ END $$;
 CREATE FUNCTION report_settle_units(units uuid[], since date) RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
 DECLARE duty uuid;
 BEGIN
-  FOR duty IN SELECT d.id FROM report_duty d WHERE d.root_id IN (SELECT o.root_id FROM organization o WHERE o.id = ANY (units))
+  FOR duty IN SELECT d.id FROM report_duty d WHERE d.root_id IN (
+        -- of every root they stand below at any time
+        SELECT DISTINCT a.root_id FROM organization_closure c JOIN organization a ON a.id = c.ancestor_id WHERE c.descendant_id = ANY (units))
       UNION SELECT r.duty_id FROM report r WHERE r.organization_id = ANY (units) ORDER BY 1 LOOP
     PERFORM report_settle_duty(duty, units, since, NULL);
   END LOOP;

@@ -31,3 +31,7 @@ SELECT housekeeping(:hours::int)
 -- name: tree_turn :call
 -- takes:
 SELECT tree_turn()
+
+-- name: report_expect :call
+-- takes: most
+SELECT report_expect(:most::int)
