@@ -16,11 +16,14 @@ def cluster():
 
 @pytest.fixture
 def another(world, cluster, directory, clock):
-    """Starts further processes on the same database, as settings say; they end clean with the test."""
+    """Starts further processes on the same database, as settings say; they end clean with the test. What the test does not
+    set has a loaded machine's limits."""
     made = []
+    patient = {"issuer": world.service.env["TIENDO_ISSUER"], "seal_interval_ms": 50, "quick_statement_timeout_ms": 10000,
+               "quick_lock_timeout_ms": 3000, "pool_wait_ms": 10000}
 
     def start(**settings):
-        one = Service(cluster, directory, clock, **{"issuer": world.service.env["TIENDO_ISSUER"], "seal_interval_ms": 50, **settings})
+        one = Service(cluster, directory, clock, **{**patient, **settings})
         made.append(one)
         return one.start()
 
@@ -37,7 +40,7 @@ def running(world, cluster):
     world.service.wait_ready()
     me = world.at("AA-W1", "reporter")
     # The long lane notices by itself.
-    assert wait_for(lambda: me.get("/v1/values", [("Accept", "text/csv")]).status == 200, 30)
+    assert wait_for(lambda: me.get("/v1/values", [("Accept", "text/csv")]).status == 200)
 
 
 @pytest.fixture

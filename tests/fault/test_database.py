@@ -47,7 +47,7 @@ def ready(world):
     return requests(world)
 
 
-def recovers(world, ask, seconds=15):
+def recovers(world, ask, seconds=60):
     """200 again, and nothing but 503 before that."""
     seen = []
 
@@ -68,7 +68,7 @@ def test_a_stopped_database_is_503_and_its_return_is_noticed(world, ready, runni
         answer = ask()
         assert answer.status == 503 and answer.code == "unavailable", (name, answer)
         assert int(answer.header("Retry-After")) >= 1, name
-        assert time.monotonic() - began < 5, name
+        assert time.monotonic() - began < 8, name
     assert world.anonymous.get("/livez").status == 200
     assert world.anonymous.get("/openapi.json").status == 200
     running.start()
@@ -76,7 +76,7 @@ def test_a_stopped_database_is_503_and_its_return_is_noticed(world, ready, runni
     for name, ask in ready.items():
         # Each lane notices the return by itself: 503 for a moment, never another fault.
         answers = [ask()]
-        assert wait_for(lambda ask=ask, answers=answers: answers[-1].status != 503 or answers.append(ask()), 15), (name, answers[-1])
+        assert wait_for(lambda ask=ask, answers=answers: answers[-1].status != 503 or answers.append(ask())), (name, answers[-1])
         answer = answers[-1]
         assert answer.status < 300 or name == "refresh" and answer.status == 400, (name, answer)
 
@@ -87,15 +87,15 @@ def test_a_restart_between_two_requests_costs_no_more_than_a_moment(world, ready
     for _ in range(3):
         running.stop()
         running.start()
-        recovers(world, ready["read"], 10)
-        recovers(world, ready["write"], 10)
+        recovers(world, ready["read"])
+        recovers(world, ready["write"])
 
 
 def test_terminated_backends_are_replaced(world, ready, running, pid):
     for name in ("read", "list", "write", "log in"):
         running.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'tiendo_service'")
         time.sleep(0.1)
-        answer = patient(ready[name], 10)
+        answer = patient(ready[name])
         assert answer.status < 300, (name, answer)
 
 
@@ -148,7 +148,7 @@ def test_a_write_whose_backend_dies_is_not_done_twice(world, ready, running, pid
         except psycopg2.OperationalError:
             return None
 
-    made = wait_for(counted, 30)[0][0]
+    made = wait_for(counted)[0][0]
     assert made == (1 if answers[0].status == 201 else 0)
 
 
@@ -157,10 +157,11 @@ def test_what_was_acknowledged_outlives_the_cluster(world, running, pid, caller,
     """Writers go on while every process of the cluster is killed: each 201 is there afterwards, each other one is not half there."""
     manager = world.at("AA-TU", "manager")
     token = world.connector().token
-    codes = [world.indicator(manager, samples.fresh("AA-N"), "AA-P", "number")["code"] for _ in range(3)]
+    codes = [world.indicator(manager, samples.fresh("AA-N"), "AA-P", "number", frequency="month")["code"] for _ in range(6)]
     for code in codes:
         world.assign(manager, code, kind="party_cell", under="AA-TU")
-    cells = [(code, f"AA-W1-C{n}", f"{year}-Q{q}") for code in codes for n in range(1, 5) for year in (2025, 2026) for q in range(1, 4)]
+    # More than can be entered before the cluster is gone, however long it takes to end it.
+    cells = [(code, f"AA-W1-C{n}", f"{year}-M{month:02}") for code in codes for n in range(1, 5) for year in (2025, 2026) for month in range(1, 11)]
     queue, acknowledged, refused = iter(cells), [], []
     gate = threading.Lock()
 
@@ -176,11 +177,11 @@ def test_what_was_acknowledged_outlives_the_cluster(world, running, pid, caller,
             try:
                 answer = one.enter(*cell, {"number": 5})
             except OSError:
-                refused.append(cell)
-                return
-            assert answer.status in (201, 503), answer
-            (acknowledged if answer.status == 201 else refused).append(cell)
-            time.sleep(0.02)
+                answer = None
+            assert answer is None or answer.status in (201, 503), answer
+            good = answer is not None and answer.status == 201
+            (acknowledged if good else refused).append(cell)
+            time.sleep(0.02 if good else 0.2)
         return write
 
     writers = [Background(writer()) for _ in range(3)]
@@ -203,7 +204,8 @@ def test_what_was_acknowledged_outlives_the_cluster(world, running, pid, caller,
     assert running.query("""SELECT count(*) FROM value v WHERE v.indicator_code = ANY (%s) AND NOT (
         EXISTS (SELECT FROM value_revision r WHERE r.value_id = v.id) AND EXISTS (SELECT FROM journal j WHERE j.resource_id = v.id))""",
                          [codes]) == [(0,)], "a value without its revision or journal row"
-    again = {cell: caller(token).enter(*cell, {"number": 5}).status for cell in refused}
+    one = caller(token)
+    again = {cell: patient(lambda cell=cell: one.enter(*cell, {"number": 5})).status for cell in refused}
     assert all(status == (412 if cell in kept else 201) for cell, status in again.items())
     assert wait_for(lambda: running.query("SELECT count(*) FROM journal j WHERE NOT EXISTS (SELECT FROM journal_seal s WHERE s.seq = j.seq)") == [(0,)]), \
         "the sealer goes on after the restart"
@@ -221,7 +223,7 @@ def test_starting_before_the_database(world, running, another):
                 return early.http().request("GET", "/readyz").status
             except OSError:
                 return None if early.process.poll() is None else "ended"
-        status = wait_for(alive, 10)
+        status = wait_for(alive)
         assert status in (503, "ended"), status
         running.start()
         if status == 503:

@@ -27,9 +27,9 @@ def later(act):
     return answers_of
 
 
-def blocked(cluster, what):
-    return wait_for(lambda: cluster.query("""SELECT pid FROM pg_stat_activity WHERE usename = 'tiendo_service' AND wait_event_type = 'Lock'
-        AND query LIKE %s""", [f"%{what}%"]))
+def blocked(cluster, what, n=1, seconds=60):
+    return wait_for(lambda: len(cluster.query("""SELECT pid FROM pg_stat_activity WHERE usename = 'tiendo_service' AND wait_event_type = 'Lock'
+        AND query LIKE %s""", [f"%{what}%"])) >= n, seconds)
 
 
 def test_a_full_pool_is_503_and_frees_itself(world, cluster, another, lock, me):
@@ -37,18 +37,22 @@ def test_a_full_pool_is_503_and_frees_itself(world, cluster, another, lock, me):
     get = lambda: service.http().request("GET", "/v1/organizations/AA-W1", bearer(me))  # noqa: E731
     assert wait_for(lambda: {a.status for done in [later(get) for _ in range(4)] for a in done()} == {200}), "both connections are there"
     let_go = lock("organization")
-    first = []
-    for _ in range(6):
-        first.append(later(get))
-        time.sleep(0.05)
+    answered, asked = [], []
+
+    def one_more():
+        """One that may be refused: a connection that is only being opened keeps nobody waiting for longer than that."""
+        asked.append(later(lambda: (answered.append(get()), answered[-1])[1]))
+        return blocked(cluster, "organization", 2, 0.3)
+
+    assert wait_for(one_more) and one_more() and one_more(), "two hold the connections"
+    assert wait_for(lambda: len(answered) == len(asked) - 2), "the others have waited in vain"
     began = time.monotonic()
     full = get()
     assert full.status == 503 and full.code in ("unavailable", "timed_out") and int(full.header("Retry-After")) >= 1, full
     assert time.monotonic() - began < 5
     world.contract.check(full)
     let_go()
-    statuses = [a.status for done in first for a in done()]
-    assert set(statuses) == {200, 503} and statuses.count(200) >= 2, "who held a connection is served"
+    assert sorted(a.status for done in asked for a in done()) == [200] * 2 + [503] * (len(asked) - 2), "who held a connection is served"
     assert get().status == 200
 
 
@@ -57,14 +61,21 @@ def test_long_work_does_not_fill_the_quick_lane(world, cluster, another, lock, m
     let_go = lock("value")
     load = lambda: service.http().request("POST", "/v1/values/imports", [*bearer(world.connector()), (  # noqa: E731
         "Idempotency-Key", samples.fresh("key"))], [{"indicator": "AA-SUM", "organization": "AA-W2", "period": "2025-Q2", "number": 1}])
-    first = later(load)
-    # (an import, and no work of another service's background on the same table)
-    assert blocked(cluster, "import")
+    asked = []
+
+    def one_more():
+        """One that may be refused while the connection is only being opened."""
+        asked.append(later(load))
+        # (an import, and no work of another service's background on the same table)
+        return blocked(cluster, "import", 1, 0.5)
+
+    assert wait_for(one_more)
     assert load().status == 503
+    assert wait_for(lambda: service.http().request("GET", "/v1/organizations/AA-W1", bearer(me)).status == 200)
     for _ in range(20):
         assert service.http().request("GET", "/v1/organizations/AA-W1", bearer(me)).status == 200
     let_go()
-    assert [a.status for a in first()] == [200]
+    assert sorted(a.status for done in asked for a in done()) == [200] + [503] * (len(asked) - 1)
 
 
 @pytest.mark.parametrize("path,table", [("/v1/organizations/AA-W1", "organization"), ("/v1/values", "value")])
@@ -74,9 +85,9 @@ def test_a_held_lock_is_503_soon(world, another, lock, me, path, table):
     began = time.monotonic()
     answer = service.http().request("GET", path, bearer(me))
     assert answer.status == 503 and answer.code == "timed_out" and answer.header("Retry-After"), answer
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 8
     let_go()
-    assert service.http().request("GET", path, bearer(me)).status == 200
+    assert wait_for(lambda: service.http().request("GET", path, bearer(me)).status == 200)
 
 
 def times(http, me, n=30):
@@ -123,8 +134,8 @@ def test_idle_connections_stall_nobody(world, another, me):
     crowd = Crowd(service.port, 200, [])
     try:
         beside, worst = times(http, me)
-        assert beside < max(10 * alone, 0.1) and worst < 2, (alone, beside, worst)
-        assert times(service.http(), me)[1] < 2, "a new connection finds its place too"
+        assert beside < max(10 * alone, 0.5) and worst < 8, (alone, beside, worst)
+        assert times(service.http(), me)[1] < 8, "a new connection finds its place too"
     finally:
         crowd.close()
 
@@ -134,7 +145,7 @@ def test_idle_connections_are_closed_in_time(world, another, me):
     crowd = Crowd(service.port, 20, [])
     try:
         for s in crowd.sockets:
-            s.settimeout(5)
+            s.settimeout(15)
             assert s.recv(1) == b""
     finally:
         crowd.close()
@@ -153,7 +164,7 @@ def test_clients_that_send_a_byte_every_half_second_stall_nobody(world, another,
         time.sleep(1)
         http = service.http()
         median, worst = times(http, me, 40)
-        assert median < 0.5 and worst < 2, (median, worst)
+        assert median < 0.5 and worst < 8, (median, worst)
         answer = http.request("POST", "/v1/values/imports", [*bearer(world.connector()), ("Idempotency-Key", samples.fresh("key"))], [])
         assert answer.status == 200, answer
     finally:
@@ -171,7 +182,7 @@ def test_a_client_that_does_not_read_its_export_stalls_nobody(world, another, me
         slow.append(s)
     try:
         time.sleep(0.5)
-        assert times(service.http(), me)[1] < 2
+        assert times(service.http(), me)[1] < 8
     finally:
         for s in slow:
             s.close()
@@ -187,7 +198,7 @@ def test_a_client_that_goes_away_frees_its_connection(world, cluster, another, l
         time.sleep(0.1)
         s.close()
     let_go()
-    assert wait_for(lambda: service.http().request("GET", "/v1/organizations/AA-W1", bearer(me)).status == 200, 10)
+    assert wait_for(lambda: service.http().request("GET", "/v1/organizations/AA-W1", bearer(me)).status == 200)
 
 
 def test_more_connections_than_the_limit_are_turned_away_and_come_in_later(world, another, me):
@@ -201,6 +212,6 @@ def test_more_connections_than_the_limit_are_turned_away_and_come_in_later(world
             return False
 
     try:
-        assert wait_for(comes_in, 20, 0.2), "idle ones time out, who tries again comes in"
+        assert wait_for(comes_in, every=0.2), "idle ones time out, who tries again comes in"
     finally:
         crowd.close()

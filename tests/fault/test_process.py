@@ -47,6 +47,14 @@ def no_import(cluster):
         AND query LIKE '%value_import%'""") == [(0,)]
 
 
+def turned_away(service):
+    try:
+        socket.create_connection(("127.0.0.1", service.port), 10).close()
+        return False
+    except OSError:
+        return True
+
+
 # ---- stopping ------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("what", ["read", "write"])
 def test_sigterm_waits_for_the_answer_in_flight(world, cluster, another, lock, what):
@@ -60,16 +68,15 @@ def test_sigterm_waits_for_the_answer_in_flight(world, cluster, another, lock, w
                               ("POST", "/v1/organizations", bearer(manager), body)))
     assert wait_for(lambda: cluster.query(WAITING, ["%"]))
     service.process.send_signal(signal.SIGTERM)
-    time.sleep(0.8)
+    assert wait_for(lambda: turned_away(service))
+    time.sleep(0.5)
     assert service.process.poll() is None, "it waits for who is being served"
-    with pytest.raises(OSError):
-        socket.create_connection(("127.0.0.1", service.port), 2).close()
     let_go()
     answer = answer()
     assert answer.status == (200 if what == "read" else 201), answer
     assert (answer.header("Connection") or "").lower() == "close"
     assert answer.json()["code"] == ("AA-W1" if what == "read" else body["code"])
-    assert service.process.wait(20) == 0
+    assert service.process.wait(60) == 0
     assert '"event":"stopped"' in service.log()
     if what == "write":
         assert cluster.query("SELECT count(*) FROM organization WHERE code = %s", [body["code"]]) == [(1,)]
@@ -80,15 +87,15 @@ def test_sigterm_with_nothing_to_do_is_quick(another):
     idle = [service.http().open() for _ in range(20)]
     began = time.monotonic()
     service.process.send_signal(signal.SIGTERM)
-    assert service.process.wait(20) == 0
-    assert time.monotonic() - began < 5
+    assert service.process.wait(60) == 0
+    assert time.monotonic() - began < 15, "who asks nothing is not waited for"
     for s in idle:
         s.close()
 
 
 def test_a_stop_does_not_wait_for_ever(world, cluster, another, lock):
     """Past drain_timeout_s it ends all the same, and whatever it cut off is not half done."""
-    service = another(drain_timeout_s=1, quick_lock_timeout_ms=5000, quick_statement_timeout_ms=5000)
+    service = another(drain_timeout_s=1, quick_lock_timeout_ms=4000, quick_statement_timeout_ms=4000, long_lock_timeout_ms=4000)
     manager = world.at("AA-TU", "manager")
     body = samples.body("organization_create", "AA-W1")
     let_go = lock("journal")
@@ -96,8 +103,8 @@ def test_a_stop_does_not_wait_for_ever(world, cluster, another, lock):
     assert wait_for(lambda: cluster.query(WAITING, ["%organization_create%"]))
     began = time.monotonic()
     service.process.send_signal(signal.SIGTERM)
-    service.process.wait(30)
-    assert time.monotonic() - began < 12
+    service.process.wait(60)
+    assert time.monotonic() - began < 20
     let_go()
     answer = answer()
     made = wait_for(lambda: not cluster.query(WAITING, ["%organization_create%"])) and \
@@ -192,7 +199,7 @@ SQL = re.compile(r"\b(SELECT|INSERT INTO|UPDATE \w+ SET|DELETE FROM|LOCK TABLE|P
 
 def test_log_and_errors_hold_no_secret_no_body_and_no_sql(world, cluster, another, lock, caller):
     """Everything that can go wrong goes wrong, at the lowest log level; then the log, the answers and the database's log are searched."""
-    service = another(log_level="debug", quick_lock_timeout_ms=100, quick_statement_timeout_ms=500, rate_limit_per_s=0)
+    service = another(log_level="debug", quick_lock_timeout_ms=300, quick_statement_timeout_ms=3000, rate_limit_per_s=0)
     http = service.http()
     answers, secrets_ = [], set()
     mark = "DAU-HIEU-RIENG-7f3a"
