@@ -203,7 +203,8 @@ class Binding:
                 self.report.add(query.file, query.where, f":{name}, but {o.where} has no {headers[name]} header")
             return plain[name], 0
         for i, p in enumerate(o.parameters):
-            key = p.name.lower().replace("-", "_") if p.place == "header" else p.name
+            # :period_in is period[in]
+            key = p.name.lower().replace("-", "_") if p.place == "header" else re.sub(r"\[(\w+)\]$", r"_\1", p.name)
             if key == name and not (p.place == "query" and name in ENGINE_PARAMETERS):
                 return "FROM_PARAMETER", i
         self.report.add(query.file, query.where, f"parameter :{name} is not to be had from {o.where}")
