@@ -46,6 +46,12 @@ def path(world, op, **given):
     if "{reorganization}" in op.path:
         values.setdefault("reorganization", world.must(world.at("AA-TU", "manager").post(
             "/v1/reorganizations", body("reorganization_create")))["id"])
+    if "{duty}" in op.path:
+        values.setdefault("duty", world.must(world.at("AA-TU", "manager").post("/v1/report-duties", body("report_duty_create")))["id"])
+    if op.path.startswith("/v1/holidays/"):
+        values.setdefault("day", one_day()["valid_from"])
+        if op.method == "DELETE":
+            world.must(world.at("AA-TU", "manager").put(f"/v1/holidays/{values['day']}", body("holiday_put"), [("If-None-Match", "*")]))
     if "{assignment}" in op.path or "{target}" in op.path:
         kind = "assignment" if "{assignment}" in op.path else "target"
         values.setdefault(kind, world.at("AA-TU", "manager").get(
@@ -81,6 +87,10 @@ def body(op_id, unit="AA-W1", parent=None):
         "target_create": {"organization": unit, "comparator": "ge", "value": 50, "due_on": None},
         "target_update": {"note": f"ghi chú {new}"},
         "value_put": {"numerator": 1, "denominator": 2},
+        "report_duty_create": {"code": new, "title": f"Báo cáo {new}", "programme": "AA-P", "from": {"under": unit, "kinds": ["party_cell"]}, "to": unit,
+                               "acceptance": "receipt", "cadence": "quarter", "valid_from": "2040-01-01"},
+        "report_duty_update": {"note": f"ghi chú {new}"},
+        "holiday_put": {"name": f"Ngày nghỉ {new}"},
         "mandate_create": {"unit": unit, "over": unit, "functions": ["read"]},
         "account_create": {"username": new.lower() + ".thu", "display_name": "Người dùng thử", "organization": unit},
         "grant_create": {"account": "aa-w1-c1.viewer", "organization": unit, "role": "inspector", **one_day()},
@@ -106,6 +116,6 @@ def headers(op):
         return [("Idempotency-Key", fresh("key"))]
     if op.method == "PATCH" or op.method == "DELETE" or op.id == "account_reset":
         return [("If-Match", "*")]
-    if op.id == "value_put":
+    if op.id in ("value_put", "holiday_put"):
         return [("If-None-Match", "*")]
     return []

@@ -15,14 +15,17 @@ from harness import samples
 from harness.client import target as address
 from harness.world import Caller
 
-READ = {f"{thing}:read" for thing in ("me", "organizations", "programmes", "indicators", "periods", "values", "progress", "mandates", "changes")}
-DEFINE = {"organizations:write", "reorganizations:write", "programmes:write", "indicators:write"}
+READ = {f"{thing}:read" for thing in ("me", "organizations", "programmes", "indicators", "periods", "values", "progress", "mandates", "changes", "duties", "reports")}
+DEFINE = {"organizations:write", "reorganizations:write", "programmes:write", "indicators:write", "duties:write"}
 STAFF = {f"{thing}:{right}" for thing in ("accounts", "clients", "grants") for right in ("read", "write")} | {"mandates:write"}
 DELEGATE = {"delegations:read", "delegations:write"}
 ROLE = {"viewer": READ, "inspector": READ, "reporter": READ | {"values:write"}, "approver": READ | {"values:write"},
         "manager": READ | {"values:write"} | DEFINE, "connector": READ | {"values:write"} | DEFINE, "administrator": READ | STAFF}
 ROLE = {role: may | ({"audit:read"} if role in ("approver", "manager", "administrator", "inspector") else set()) for role, may in ROLE.items()}
 ROLE = {role: may | (DELEGATE | {"me:write"} if role != "connector" else set()) for role, may in ROLE.items()}
+ROLE = {role: may | ({"reports:write"} if "values:write" in may else set())
+        | ({"reports:submit", "reports:review"} if role == "approver" else set())
+        | ({"reminders:write"} if role in ("reporter", "approver", "manager") else set()) for role, may in ROLE.items()}
 
 # name: (seat, target, seen, definitions of it seen, functions of a mandate over it or None)
 Relation = namedtuple("Relation", "seat unit seen defined functions")
@@ -56,15 +59,15 @@ def one_day():
 
 # One way of naming a target: unit, programme, indicator (self or superior enters), assignment, target, and of the unit's own
 # an account, its grant, a client and a mandate.
-Names = namedtuple("Names", "unit programme indicator behalf assignment target account account_id grant client mandate secret delegation reorganization")
+Names = namedtuple("Names", "unit programme indicator behalf assignment target account account_id grant client mandate secret delegation reorganization duty")
 
 
 def nobody(relation, names):
     """Names of nothing; but what is in sight of the target's definitions keeps its name."""
     new = str(uuid.uuid4())
     new = f"{new[:14]}7{new[15:]}"
-    made = Names("NO-SUCH", "NO-SUCH", "NO-SUCH", "NO-SUCH", new, new, "no.such.account", new, new, new, new, new, new, new)
-    return made._replace(programme=names.programme, indicator=names.indicator, behalf=names.behalf) if relation.defined else made
+    made = Names("NO-SUCH", "NO-SUCH", "NO-SUCH", "NO-SUCH", new, new, "no.such.account", new, new, new, new, new, new, new, "NO-SUCH")
+    return made._replace(programme=names.programme, indicator=names.indicator, behalf=names.behalf, duty=names.duty) if relation.defined else made
 
 
 # ---- the requests ---------------------------------------------------------------------------------------------
@@ -135,6 +138,15 @@ CASES = {
     "value_sheet": [path_of("filter", "/v1/values/sheet?organization={unit}&period=" + PERIOD)],
     "value_import": [path_of("rows", "/v1/values/imports", headers=lambda *_: [("Idempotency-Key", samples.fresh("key"))],
                              body=lambda n, own: [{"indicator": n.indicator, "organization": n.unit, "period": PERIOD, "number": next(days)}])],
+    "report_duty_list": [path_of("filter", "/v1/report-duties?to={unit}"), path_of("filter", "/v1/report-duties?under={unit}"),
+                         path_of("defining", "/v1/report-duties?programme={programme}")],
+    "report_duty_get": [path_of("definition", "/v1/report-duties/{duty}")],
+    "report_duty_unit_list": [path_of("definition", "/v1/report-duties/{duty}/units?period=" + PERIOD)],
+    "report_duty_update": [path_of("definition", "/v1/report-duties/{duty}", body=body("report_duty_update"), headers=tagged)],
+    "report_duty_create": [path_of("body", "/v1/report-duties", body=lambda n, own: {
+        **samples.body("report_duty_create", n.unit), "programme": "AA-P", "to": own.unit})],
+    "holiday_put": [lambda n, own: (f"/v1/holidays/{day()}", samples.body("holiday_put"), [("If-None-Match", "*")], "calendar")],
+    "holiday_delete": [lambda n, own: (f"/v1/holidays/{day()}", None, tagged(), "calendar")],
     "progress": [path_of("filter", "/v1/progress?organization={unit}&period=" + PERIOD),
                  path_of("filter", "/v1/progress?by=children&organization={unit}&period=" + PERIOD)],
     "progress_explain": [path_of("filter", "/v1/progress/explain?organization={unit}&indicator={indicator}&period=" + PERIOD)],
@@ -177,9 +189,9 @@ CASES = {
     "client_create": [path_of("body", "/v1/clients", body=body("client_create"))],
 }
 # Nothing in them names a target; what they give is searched all the same.
-PLAIN = {"me_get": "/v1/me", "my_session_list": "/v1/me/sessions", "delegation_list": "/v1/delegations", "organization_kind_list": "/v1/organization-kinds", "period_list": "/v1/periods", "programme_list": "/v1/programmes",
+PLAIN = {"me_get": "/v1/me", "my_session_list": "/v1/me/sessions", "delegation_list": "/v1/delegations", "organization_kind_list": "/v1/organization-kinds", "period_list": "/v1/periods", "holiday_list": "/v1/holidays", "programme_list": "/v1/programmes",
          "change_list": "/v1/changes?limit=1000"}
-COLLECTIONS = ("organizations", "programmes", "indicators", "values", "periods", "mandates", "accounts", "grants", "clients", "audit-events")
+COLLECTIONS = ("organizations", "programmes", "indicators", "values", "periods", "report-duties", "holidays", "mandates", "accounts", "grants", "clients", "audit-events")
 
 
 # The directory names every unit of one's root by its code, name and kind, and is tested for what else it might tell.
@@ -204,6 +216,8 @@ def expected(op, role, name, relation, kind):
         return {403}
     if kind in ("nobody's", "not proved"):
         return {404} if kind == "nobody's" else {422, 429}
+    if kind == "calendar":  # a root's own, kept by whoever defines over all of it; nothing stands there to be taken away
+        return ({201} if op.id == "holiday_put" else {404}) if "define" in (relation.functions or ()) else {403}
     if kind == "audited":  # in one's own line; the mandates here have other functions
         return set(op.success) if relation.unit == relation.seat or (role != "approver" and relation.unit.startswith(relation.seat)) else \
             {403} if relation.seen else {404}
@@ -280,13 +294,15 @@ def places(world, cluster):
             SELECT %s, %s, g.organization_id, g.scope_key, 'viewer', '2026-01-01', '2099-12-31', g.account_id, g.id
             FROM access_grant g JOIN account a ON a.id = g.account_id WHERE a.username = %s RETURNING 1""",
                       [delegation, account["id"], f"{unit}.administrator".lower()])
+        duty = world.must(manager.post("/v1/report-duties", {**samples.body("report_duty_create", unit), "code": f"{unit}-MD", "programme": f"{unit}-MP",
+                                                             "title": f"Chế độ báo cáo riêng của {unit}.", "valid_from": "2025-01-01"}))
         rest = (assignments[0]["id"], aim["id"], username, account["id"], account["grants"][0]["id"], client["id"], mandate["id"], secret, delegation, decision["id"])
-        names = {"code": Names(unit, f"{unit}-MP", f"{unit}-MI", f"{unit}-MS", *rest),
-                 "id": Names(made["id"], programme["id"], indicators[0]["id"], indicators[1]["id"], *rest)}
+        names = {"code": Names(unit, f"{unit}-MP", f"{unit}-MI", f"{unit}-MS", *rest, f"{unit}-MD"),
+                 "id": Names(made["id"], programme["id"], indicators[0]["id"], indicators[1]["id"], *rest, duty["id"])}
         found[unit] = Place(unit, made["id"], made["name"], names, {
             "unit": {made["id"], made["name"]}, "data": {f"ghi chú riêng của {unit}.", f"Cán bộ riêng của {unit}.", *rest[2:],
                                                         f"Máy riêng của {unit}.", f"Ủy nhiệm riêng của {unit}.", *(v["id"] for v in values)},
-            "definitions": {programme["id"], f"Chương trình riêng của {unit}.", aim["id"], *(i["id"] for i in indicators), *(a["id"] for a in assignments)}})
+            "definitions": {programme["id"], duty["id"], f"Chế độ báo cáo riêng của {unit}.", f"Chương trình riêng của {unit}.", aim["id"], *(i["id"] for i in indicators), *(a["id"] for a in assignments)}})
     return found
 
 
@@ -316,7 +332,7 @@ def unseen_marks(places, tree, seat, functions=()):
             continue
         marks |= place.secrets["data"]
         if not tree[seat].startswith(tree[code]):
-            marks |= place.secrets["unit"] | place.secrets["definitions"] | {re.compile(rf"(?<![\w-]){code}(?![\w-])"), re.compile(rf"(?<![\w-]){code}-M[IPS](?!\w)")}
+            marks |= place.secrets["unit"] | place.secrets["definitions"] | {re.compile(rf"(?<![\w-]){code}(?![\w-])"), re.compile(rf"(?<![\w-]){code}-M[DIPS](?!\w)")}
     return marks
 
 
