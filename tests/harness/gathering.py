@@ -56,8 +56,8 @@ class Row(Report):
             self.must(action, body, self.reviewer)
         return self
 
-    def changes(self, by=None, **query):
-        return (by or self.author).get(f"{self.path}/changes", **query)
+    def changes(self, by=None, headers=(), **query):
+        return (by or self.author).get(f"{self.path}/changes", headers, **query)
 
     def consolidate(self, body=None, by=None, match="*"):
         return self.do("consolidate", body or {}, by, match)
