@@ -129,7 +129,7 @@ END $$;
 -- What is to be accepted, and who wants a report back; nobody accepts what the account itself submitted.
 CREATE FUNCTION task_review() RETURNS SETOF task LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp ROWS 100 AS $$
 BEGIN
-  IF NOT task_may('reports:review') THEN RETURN; END IF;
+  IF NOT task_may('reviews:write') THEN RETURN; END IF;
   RETURN QUERY
   SELECT k.id, k.kind, d.title, r.organization_code, o.name, g.code::text, d.code::text, r.period_code, r.id, r.due_on,
     NOT coalesce(report_on_time(r.first_submitted_at, r.due_on), true), NULL::int,
