@@ -124,15 +124,18 @@ enum media_kind {
     MEDIA_OTHER,
 };
 
+struct exchange; /* one request and its answer: the dispatcher's */
+
+typedef int (*operation_handler)(struct exchange *x);
+
 struct media {
     const char *type; /* without parameters */
     enum media_kind kind;
     const struct schema *schema; /* of a request body; NULL in answers */
+    /* what makes an answer of this type, and on which lane; NULL: the operation's own */
+    operation_handler handler;
+    enum lane lane;
 };
-
-struct exchange; /* one request and its answer: the dispatcher's */
-
-typedef int (*operation_handler)(struct exchange *x);
 
 #define NO_PARAMETER UINT16_MAX
 

@@ -231,6 +231,18 @@ static int validate(struct turn *t, struct str raw)
     return 0;
 }
 
+/* Some media types are made apart from the rest, on a lane of their own. */
+static int run_handler(struct exchange *x)
+{
+    const struct media *media = x->produces;
+
+    x->lane = x->op->lane;
+    if (media == NULL || media->handler == NULL)
+        return x->op->handler(x);
+    x->lane = media->lane;
+    return media->handler(x);
+}
+
 static void handle(struct turn *t)
 {
     struct str raw = { t->req->body, t->req->body_n };
@@ -242,7 +254,7 @@ static void handle(struct turn *t)
     if (match(t) != 0 || refuse_query_token(t) != 0 || negotiate(t, raw) != 0 || identify(t) != 0 ||
         validate(t, raw) != 0)
         return;
-    r = t->x.op->handler(&t->x);
+    r = run_handler(&t->x);
     if (r < 0)
         trouble_errno(&t->x, r);
     if (t->x.reply.status == 401)

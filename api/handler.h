@@ -65,6 +65,7 @@ struct exchange {
     struct json_document json;       /* of a JSON or form body: NFC text and tree; tree is NULL without one */
     const struct media *accepts;     /* which of op->accepts the body is, or NULL */
     const struct media *produces;    /* which of op->produces the caller wants */
+    enum lane lane;                  /* the operation's, or that of the media type */
     const struct identity *identity; /* NULL for a public operation */
     enum language language;
     const char *client; /* the caller's address, from the proxy where one is trusted */

@@ -16,7 +16,7 @@
 
 struct db_pool *lane_pool(const struct exchange *x)
 {
-    return x->op->lane == LANE_LONG ? x->service->slow : x->service->quick;
+    return x->lane == LANE_LONG ? x->service->slow : x->service->quick;
 }
 
 static const char *source_value(struct exchange *x, const struct source *source)
@@ -107,7 +107,7 @@ static bool may_retry(const struct exchange *x, const struct db_conn *conn, int 
 /* Short reads share connections; whatever else takes one for itself. */
 static bool may_share(const struct exchange *x, size_t n)
 {
-    return x->op->method == METHOD_GET && x->op->lane == LANE_QUICK && n < DB_CALL_MAX;
+    return x->op->method == METHOD_GET && x->lane == LANE_QUICK && n < DB_CALL_MAX;
 }
 
 static int share_once(struct exchange *x, const struct statement *statements, size_t n, struct db_result **results,
@@ -182,7 +182,7 @@ static int run_once(struct exchange *x, const struct statement *statements, size
 
     if (may_share(x, n))
         return share_once(x, statements, n, results, ret_error, ret_again);
-    if (x->op->lane != LANE_QUICK)
+    if (x->lane != LANE_QUICK)
         return lease_once(x, statements, n, results, ret_error, ret_again);
     r = writer_enter(x);
     if (r < 0)

@@ -122,9 +122,20 @@ class Checks:
                 self.fault(o, f"answer {status} has no description")
             for media, body in response.get("content", {}).items():
                 self.content(o, f"answer {status} {media}", media, body, False)
+                self.made_apart(o, f"answer {status} {media}", body)
                 shown = "json" in media or media in ("text/csv", "text/plain")
                 if status.startswith("2") and shown and not self.has_example(body, o):
                     self.fault(o, f"answer {status} {media} has no example")
+
+    def made_apart(self, o, what, body):
+        """An answer of one media type may have a handler and a lane of its own beside the operation's query."""
+        for key in body:
+            if key.startswith("x-") and key not in ("x-handler", "x-lane"):
+                self.fault(o, f"{what}: extension {key} is not known")
+        if "x-lane" in body and body["x-lane"] not in LANES - {"none"}:
+            self.fault(o, f"{what}: x-lane {body['x-lane']!r} is none of: quick, long")
+        if ("x-lane" in body) != ("x-handler" in body) or ("x-handler" in body and not (o.method == "get" and o.query)):
+            self.fault(o, f"{what}: x-handler and x-lane go together, on a GET with an x-query")
 
     def content(self, o, what, media, body, request):
         if "schema" not in body:

@@ -133,13 +133,13 @@ class Emitter:
         if query and query.kind == "list":
             self.list_of(o, query)
         self.sources(f"sources_{o.id}", sources)
-        accepts = [f"{{ {c_string(m)}, {MEDIA.get(m, 'MEDIA_OTHER')}, &{self.schemas.table(body['schema'], o.where)} }}"
+        accepts = [f"{{ {c_string(m)}, {MEDIA.get(m, 'MEDIA_OTHER')}, &{self.schemas.table(body['schema'], o.where)}, NULL, LANE_NONE }}"
                    for m, body in o.bodies]
         if accepts:
             self.out.append(array(f"static const struct media accepts_{o.id}[]", accepts, ""))
-        types = list(dict.fromkeys(m for r in successes(o).values() for m in r.get("content", {})))
+        types = {m: body for r in successes(o).values() for m, body in r.get("content", {}).items()}
         if types:
-            rows = [f"{{ {c_string(m)}, {MEDIA.get(m, 'MEDIA_OTHER')}, NULL }}" for m in types]
+            rows = [f"{{ {c_string(m)}, {MEDIA.get(m, 'MEDIA_OTHER')}, NULL, {self.made_by(o, body)} }}" for m, body in types.items()]
             self.out.append(array(f"static const struct media produces_{o.id}[]", rows, ""))
         statuses = sorted(int(s) for s in o.responses if s.isdigit())
         self.out.append(f"static const uint16_t statuses_{o.id}[] = {{ {', '.join(map(str, statuses))} }};")
@@ -152,6 +152,12 @@ class Emitter:
             row = self.operation_row(o, query_with, "sources_with" if sources_with else None, *counts)
             self.out.append(f"static const struct operation operation_with_{o.id} = {row};")
         return self.operation_row(o, query, "sources" if sources else None, *counts, bool(query_with))
+
+    def made_by(self, o, body):
+        """The handler and lane of an answer of one media type: NULL where they are the operation's."""
+        if "x-handler" not in body:
+            return "NULL, LANE_NONE"
+        return f"handle_{body['x-handler']}, LANE_{body.get('x-lane', o.lane).upper()}"
 
     def sources(self, name, sources):
         if sources:
@@ -227,6 +233,8 @@ class Emitter:
 
     def handlers(self):
         return sorted({o.handler for o in self.operations if o.handler}
+                      | {body["x-handler"] for o in self.operations for r in successes(o).values() for body in r.get("content", {}).values()
+                         if "x-handler" in body}
                       | {"list" if self.bindings[o.id][0].kind == "list" else "query"
                          for o in self.operations if not o.handler})
 

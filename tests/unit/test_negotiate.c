@@ -6,9 +6,9 @@
 #include "util.h"
 
 static const struct media offers[] = {
-    { "application/json", MEDIA_JSON, NULL },
-    { "text/csv", MEDIA_CSV, NULL },
-    { "application/x-ndjson", MEDIA_NDJSON, NULL },
+    { "application/json", MEDIA_JSON, NULL, NULL, LANE_NONE },
+    { "text/csv", MEDIA_CSV, NULL, NULL, LANE_NONE },
+    { "application/x-ndjson", MEDIA_NDJSON, NULL, NULL, LANE_NONE },
 };
 
 START_TEST(chooses_answers)
