@@ -34,8 +34,8 @@ def test_the_second_of_the_two_sees_the_first(world, cluster, caller, indicator,
     def begin(name, act):
         threads.append(threading.Thread(target=lambda: answers.update({name: act()})))
         threads[-1].start()
-        wait_for(lambda: cluster.query("SELECT count(*) FROM pg_stat_activity WHERE usename = 'tiendo_service' AND wait_event_type = 'Lock'")[0][0]
-                 >= len(threads), 1)
+        assert wait_for(lambda: name in answers or cluster.query(
+            "SELECT count(*) FROM pg_stat_activity WHERE usename = 'tiendo_service' AND wait_event_type = 'Lock'")[0][0] >= len(threads))
 
     holder = hold(cluster, "LOCK TABLE journal IN SHARE ROW EXCLUSIVE MODE")
     order = [("value", put), ("definition", patch)]

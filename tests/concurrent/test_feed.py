@@ -13,7 +13,6 @@ from harness.world import Caller
 
 PATH = "/v1/changes"
 SECONDS = 12
-SEALED = "SELECT NOT EXISTS (SELECT FROM journal j WHERE NOT EXISTS (SELECT FROM journal_seal s WHERE s.seq = j.seq))"
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +38,14 @@ class Reader(threading.Thread):
     def __init__(self, caller, after, wait):
         super().__init__(daemon=True)
         self.caller, self.after, self.wait = caller, after, wait
-        self.events, self.error, self.last = [], None, time.monotonic()
-        self.until = None
+        self.events, self.error = [], None
+        self.all_is_told = threading.Event()
 
     def run(self):
+        """To the end, once nothing more will be written: a page behind it that holds nothing."""
         try:
-            while self.until is None or time.monotonic() < self.until:
+            while True:
+                last = self.all_is_told.is_set()
                 try:
                     answer = self.caller.http.request("GET", f"{PATH}?after={self.after}&wait={self.wait}&limit={random.choice((1, 2, 7, 1000))}",
                                                       [("Authorization", "Bearer " + self.caller.token)])
@@ -59,6 +60,8 @@ class Reader(threading.Thread):
                 page = answer.json()
                 self.events += page["items"]
                 self.after = page["page"]["next"]
+                if last and not page["items"] and not page["page"]["more"]:
+                    break
         except BaseException as error:  # noqa: BLE001 - told to the test
             self.error = error
 
@@ -107,8 +110,7 @@ def check(events, rows):
 def test_slow_and_fast_writers_two_processes_and_a_killed_sealer(world, cluster, number, other):
     units = ["AA-W1-C1", "AA-W1-C2", "AA-W1-C3", "AA-W2-C1", "AA-W2-C2"]
     token = world.connector().token
-    begin = cluster.query("SELECT max(position) FROM journal_seal")[0][0]
-    assert wait_for(lambda: cluster.query("SELECT position FROM seal_state")[0][0] >= begin)
+    cluster.caught_up()
     readers = []
     for caller, http, wait in ((world.connector(), world.service.http(60), 2), (world.connector(), other.http(60), 0), (world.at("AA-W1", "viewer"), other.http(60), 1),
                                (world.at("AA-W2", "viewer"), world.service.http(60), 2)):
@@ -136,12 +138,12 @@ def test_slow_and_fast_writers_two_processes_and_a_killed_sealer(world, cluster,
     for thread in writers:
         thread.join(60)
     assert not errors, errors[0]
-    assert wait_for(lambda: cluster.query(SEALED)[0][0])
+    cluster.caught_up()
     for reader in readers:
-        reader.until = time.monotonic() + 4
+        reader.all_is_told.set()
     for reader in readers:
-        reader.join(60)
-        assert reader.error is None, reader.error
+        reader.join(120)
+        assert reader.error is None and not reader.is_alive(), reader.error
     for reader, root in zip(readers, ("AA-TU", "AA-TU", "AA-W1", "AA-W2")):
         rows = cluster.query("""SELECT j.resource_type, j.resource_id::text, j.version FROM journal j JOIN journal_seal s ON s.seq = j.seq, organization o
             WHERE o.code = %s AND j.scope_key ^@ o.scope_key AND s.position > %s AND j.resource_type NOT IN ('account', 'client', 'grant')
@@ -153,7 +155,7 @@ def test_slow_and_fast_writers_two_processes_and_a_killed_sealer(world, cluster,
 def test_an_open_transaction_holds_the_feed_and_not_its_reader(world, cluster, number):
     """What is committed behind an open transaction is told once that is over, and before it nothing is told out of turn."""
     by = world.connector()
-    assert wait_for(lambda: cluster.query(SEALED)[0][0])
+    cluster.caught_up()
     place = by.get(PATH, after="now").json()["page"]["next"]
     slow = cluster.connect()
     slow.autocommit = False
@@ -168,7 +170,7 @@ def test_an_open_transaction_holds_the_feed_and_not_its_reader(world, cluster, n
     slow.close()
     events = []
     after = page["page"]["next"]
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while len(events) < 2 and time.monotonic() < until:
         page = by.get(PATH, after=after, wait=2).json()
         events, after = events + page["items"], page["page"]["next"]
@@ -187,7 +189,7 @@ def test_a_stop_answers_those_who_wait(world, cluster, directory, clock):
     one.assert_clean(one.stop())
     thread.join()
     answer, ended = answers[0]
-    assert answer.status == 200 and answer.json()["items"] == [] and ended - began < 5
+    assert answer.status == 200 and answer.json()["items"] == [] and ended - began < 15
 
 
 def test_a_moved_unit_is_told_of_where_it_lies_today(world, cluster, number):

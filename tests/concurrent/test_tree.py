@@ -43,8 +43,8 @@ def at_once(cluster, caller, token, *decisions):
     for n, steps in enumerate(decisions):
         threads.append(threading.Thread(target=lambda n=n, steps=steps: answers.update({n: decide(caller(token), steps, "2030-01-01")})))
         threads[-1].start()
-        wait_for(lambda: cluster.query("SELECT count(*) FROM pg_stat_activity WHERE usename = 'tiendo_service' "
-                                       "AND (wait_event_type = 'Lock' OR wait_event = 'PgSleep')")[0][0] > n, 5)
+        assert wait_for(lambda: n in answers or cluster.query("SELECT count(*) FROM pg_stat_activity WHERE usename = 'tiendo_service' "
+                                                              "AND (wait_event_type = 'Lock' OR wait_event = 'PgSleep')")[0][0] > n)
     holder.close()
     for thread in threads:
         thread.join()
@@ -88,7 +88,7 @@ def test_a_unit_is_not_made_below_one_that_ends_meanwhile(world, cluster, caller
     threads = [threading.Thread(target=lambda n=n, act=act: answers.update({n: act()})) for n, act in acts.items()]
     for thread in threads:
         thread.start()
-        wait_for(lambda: cluster.query("SELECT count(*) FROM pg_stat_activity WHERE usename = 'tiendo_service' AND wait_event_type = 'Lock'")[0][0] > 0, 2)
+        assert wait_for(lambda: cluster.query("SELECT count(*) FROM pg_stat_activity WHERE usename = 'tiendo_service' AND wait_event_type = 'Lock'")[0][0] > 0)
     holder.close()
     for thread in threads:
         thread.join()
