@@ -3,6 +3,7 @@ import itertools
 from datetime import date, timedelta
 
 from .client import target
+from .owed import owe
 
 _numbers = itertools.count(1)
 
@@ -46,6 +47,13 @@ def path(world, op, **given):
     if "{reorganization}" in op.path:
         values.setdefault("reorganization", world.must(world.at("AA-TU", "manager").post(
             "/v1/reorganizations", body("reorganization_create")))["id"])
+    if "{reminder}" in op.path:
+        duty, by = fresh("NHAC"), world.at("AA-TU", "manager")
+        report = owe(world.service.cluster, duty, ["AA-W1"], "AA-BTG", "2026-12-01")["AA-W1"]
+        world.must(by.post("/v1/reminders", {"duty": duty, "organizations": ["AA-W1"]}, [("Idempotency-Key", duty)]), 200)
+        values.setdefault("reminder", by.items("/v1/reminders", report=report)[0]["id"])
+    if "{task}" in op.path:
+        values.setdefault("task", f"due.{owe(world.service.cluster, fresh('VIEC'), ['AA-TU'], 'AA-BTG', '2026-12-01')['AA-TU']}.20261201")
     if "{duty}" in op.path:
         values.setdefault("duty", world.must(world.at("AA-TU", "manager").post("/v1/report-duties", body("report_duty_create")))["id"])
     if op.path.startswith("/v1/holidays/"):
@@ -92,6 +100,7 @@ def body(op_id, unit="AA-W1", parent=None):
         "report_duty_create": {"code": new, "title": f"Báo cáo {new}", "programme": "AA-P", "from": {"under": unit, "kinds": ["party_cell"]}, "to": unit,
                                "acceptance": "receipt", "cadence": "quarter", "valid_from": "2040-01-01"},
         "report_duty_update": {"note": f"ghi chú {new}"},
+        "reminder_create": {"duty": "AA-BC", "late": True},
         "holiday_put": {"name": f"Ngày nghỉ {new}"},
         "mandate_create": {"unit": unit, "over": unit, "functions": ["read"]},
         "account_create": {"username": new.lower() + ".thu", "display_name": "Người dùng thử", "organization": unit},
@@ -114,7 +123,7 @@ def body(op_id, unit="AA-W1", parent=None):
 
 def headers(op):
     """What the operation needs beside body and token."""
-    if op.id.endswith("_import"):
+    if op.id.endswith("_import") or op.id == "reminder_create":
         return [("Idempotency-Key", fresh("key"))]
     if op.method == "PATCH" or op.method == "DELETE" or op.id == "account_reset":
         return [("If-Match", "*")]

@@ -13,6 +13,7 @@ from datetime import date, timedelta
 import pytest
 from harness import samples
 from harness.client import target as address
+from harness.owed import new_id, owe
 from harness.world import Caller
 
 READ = {f"{thing}:read" for thing in ("me", "organizations", "programmes", "indicators", "periods", "values", "progress", "mandates", "changes", "duties", "reports")}
@@ -59,14 +60,14 @@ def one_day():
 
 # One way of naming a target: unit, programme, indicator (self or superior enters), assignment, target, and of the unit's own
 # an account, its grant, a client and a mandate.
-Names = namedtuple("Names", "unit programme indicator behalf assignment target account account_id grant client mandate secret delegation reorganization duty")
+Names = namedtuple("Names", "unit programme indicator behalf assignment target account account_id grant client mandate secret delegation reorganization duty reminder")
 
 
 def nobody(relation, names):
     """Names of nothing; but what is in sight of the target's definitions keeps its name."""
     new = str(uuid.uuid4())
     new = f"{new[:14]}7{new[15:]}"
-    made = Names("NO-SUCH", "NO-SUCH", "NO-SUCH", "NO-SUCH", new, new, "no.such.account", new, new, new, new, new, new, new, "NO-SUCH")
+    made = Names("NO-SUCH", "NO-SUCH", "NO-SUCH", "NO-SUCH", new, new, "no.such.account", new, new, new, new, new, new, new, "NO-SUCH", new)
     return made._replace(programme=names.programme, indicator=names.indicator, behalf=names.behalf, duty=names.duty) if relation.defined else made
 
 
@@ -74,6 +75,10 @@ def nobody(relation, names):
 # operation: how a request names its target (path, definition, body, filter), and the request for (names, own seat).
 def path_of(kind, path, **more):
     return lambda n, own: (path.format(**n._asdict()), *[more.get(k) and more[k](n, own) for k in ("body", "headers")], kind)
+
+
+def key(*_):
+    return [("Idempotency-Key", samples.fresh("key"))]
 
 
 def tagged(*_):
@@ -125,6 +130,13 @@ CASES = {
                 body=lambda n, own: {"organization": n.unit, "comparator": "ge", "value": 5, "due_on": day()}),
         lambda n, own: (f"/v1/indicators/{own.indicator}/targets",
                         {"organization": n.unit, "comparator": "ge", "value": 5, "due_on": day()}, None, "body of one's own")],
+    "reminder_get": [path_of("path", "/v1/reminders/{reminder}")],
+    "reminder_list": [path_of("filter", "/v1/reminders?organization={unit}"), path_of("defining", "/v1/reminders?duty={duty}")],
+    "reminder_create": [
+        lambda n, own: ("/v1/reminders", {"duty": own.duty, "period": PERIOD, "organizations": [n.unit]}, key(), "body"),
+        lambda n, own: ("/v1/reminders", {"duty": n.duty, "period": PERIOD, "late": True}, key(), "urging")],
+    "my_task_read": [path_of("nobody's", "/v1/me/tasks/due.{account_id}.0/read")],
+    "my_task_unread": [path_of("nobody's", "/v1/me/tasks/due.{account_id}.0/read")],
     "value_get": [path_of("path", "/v1/values/{indicator}/{unit}/" + PERIOD),
                   lambda n, own: (f"/v1/values/{own.indicator}/{n.unit}/{PERIOD}", None, None, "path, if unseen")],
     "value_put": [path_of("path", "/v1/values/{indicator}/{unit}/" + PERIOD, body=lambda n, own: {"number": next(days)}, headers=tagged),
@@ -192,9 +204,9 @@ CASES = {
     "client_create": [path_of("body", "/v1/clients", body=body("client_create"))],
 }
 # Nothing in them names a target; what they give is searched all the same.
-PLAIN = {"me_get": "/v1/me", "my_session_list": "/v1/me/sessions", "delegation_list": "/v1/delegations", "organization_kind_list": "/v1/organization-kinds", "period_list": "/v1/periods", "holiday_list": "/v1/holidays", "programme_list": "/v1/programmes",
+PLAIN = {"me_get": "/v1/me", "my_task_list": "/v1/me/tasks?limit=1000", "my_session_list": "/v1/me/sessions", "delegation_list": "/v1/delegations", "organization_kind_list": "/v1/organization-kinds", "period_list": "/v1/periods", "holiday_list": "/v1/holidays", "programme_list": "/v1/programmes",
          "change_list": "/v1/changes?limit=1000"}
-COLLECTIONS = ("organizations", "programmes", "indicators", "values", "periods", "report-duties", "holidays", "mandates", "accounts", "grants", "clients", "audit-events")
+COLLECTIONS = ("organizations", "programmes", "indicators", "values", "periods", "report-duties", "holidays", "reminders", "mandates", "accounts", "grants", "clients", "audit-events")
 
 
 # The directory names every unit of one's root by its code, name and kind, and is tested for what else it might tell.
@@ -210,6 +222,8 @@ def may_write(role, permission, name, relation):
     if permission == "values:write":
         return relation.unit == relation.seat or "enter" in (relation.functions or ()) \
             or role == "connector" and relation.unit.startswith(relation.seat)
+    if permission == "reminders:write":  # nobody urges itself
+        return relation.unit.startswith(relation.seat) and relation.unit != relation.seat or "remind" in (relation.functions or ())
     return relation.unit.startswith(relation.seat)
 
 
@@ -221,6 +235,8 @@ def expected(op, role, name, relation, kind):
         return {404} if kind == "nobody's" else {422, 429}
     if kind == "calendar":  # a root's own, kept by whoever defines over all of it; nothing stands there to be taken away
         return ({201} if op.id == "holiday_put" else {404}) if "define" in (relation.functions or ()) else {403}
+    if kind == "urging":  # all that are late of those that may be urged: of a duty in sight, at worst none
+        return set(op.success) if relation.defined else {422}
     if kind == "audited":  # in one's own line; the mandates here have other functions
         return set(op.success) if relation.unit == relation.seat or (role != "approver" and relation.unit.startswith(relation.seat)) else \
             {403} if relation.seen else {404}
@@ -263,6 +279,19 @@ def given_long_ago(cluster, unit):
     return made
 
 
+def reminded(cluster, unit):
+    """A reminder about the unit, sent by the system."""
+    reports = owe(cluster, f"{unit}-MN", [unit], {"AA-TU": "AA-BTG", "BB-TU": "BB-W1"}.get(unit, f"{unit[:2]}-TU"), "2025-03-01",
+                  programme=f"{unit}-MP", title=f"Báo cáo nhắc riêng của {unit}.")
+    made = new_id()
+    cluster.query("""INSERT INTO reminder (id, report_id, duty_id, programme_id, organization_id, organization_code, scope_key, kind, to_id, to_code,
+          message, days, due_on)
+        SELECT %s, r.id, r.duty_id, r.programme_id, r.organization_id, r.organization_code, r.scope_key, 'before', r.organization_id, r.organization_code,
+          %s, 3, r.due_on
+        FROM report r WHERE r.id = %s""", [made, f"Lời nhắc riêng của {unit}.", reports[unit]])
+    return made
+
+
 @pytest.fixture(scope="module")
 def places(world, cluster):
     """Every target with a programme, indicators, an assignment, a target, values and an account of its own."""
@@ -299,13 +328,14 @@ def places(world, cluster):
                       [delegation, account["id"], f"{unit}.administrator".lower()])
         duty = world.must(manager.post("/v1/report-duties", {**samples.body("report_duty_create", unit), "code": f"{unit}-MD", "programme": f"{unit}-MP",
                                                              "title": f"Chế độ báo cáo riêng của {unit}.", "valid_from": "2025-01-01"}))
+        reminder = reminded(cluster, unit)
         rest = (assignments[0]["id"], aim["id"], username, account["id"], account["grants"][0]["id"], client["id"], mandate["id"], secret, delegation, decision["id"])
-        names = {"code": Names(unit, f"{unit}-MP", f"{unit}-MI", f"{unit}-MS", *rest, f"{unit}-MD"),
-                 "id": Names(made["id"], programme["id"], indicators[0]["id"], indicators[1]["id"], *rest, duty["id"])}
+        names = {"code": Names(unit, f"{unit}-MP", f"{unit}-MI", f"{unit}-MS", *rest, f"{unit}-MD", reminder),
+                 "id": Names(made["id"], programme["id"], indicators[0]["id"], indicators[1]["id"], *rest, duty["id"], reminder)}
         found[unit] = Place(unit, made["id"], made["name"], names, {
-            "unit": {made["id"], made["name"]}, "data": {f"ghi chú riêng của {unit}.", f"Cán bộ riêng của {unit}.", *rest[2:],
+            "unit": {made["id"], made["name"]}, "data": {f"ghi chú riêng của {unit}.", f"Lời nhắc riêng của {unit}.", reminder, f"Cán bộ riêng của {unit}.", *rest[2:],
                                                         f"Máy riêng của {unit}.", f"Ủy nhiệm riêng của {unit}.", *(v["id"] for v in values)},
-            "definitions": {programme["id"], duty["id"], f"Chế độ báo cáo riêng của {unit}.", f"Chương trình riêng của {unit}.", aim["id"], *(i["id"] for i in indicators), *(a["id"] for a in assignments)}})
+            "definitions": {programme["id"], f"Báo cáo nhắc riêng của {unit}.", duty["id"], f"Chế độ báo cáo riêng của {unit}.", f"Chương trình riêng của {unit}.", aim["id"], *(i["id"] for i in indicators), *(a["id"] for a in assignments)}})
     return found
 
 

@@ -235,7 +235,7 @@ def test_entered_every_table_shows_the_scope_alone(world, db, enter, relations, 
 # Tables and views without a key of their own, and what they go by.
 BY_OTHERS = {"idempotency": "the caller", "organization_closure": "its units", "client_secret": "its client", "directory": "one's root, codes and names alone",
              "directory_span": "one's root, codes and names alone", "organization_carry": "its successor", "organization_lineage": "its units",
-             "reorganization": "its units"}
+             "reorganization": "its units", "task_read": "its account"}
 
 
 def test_tables_without_a_key_are_closed_or_ones_own(world, db, enter, relations):
