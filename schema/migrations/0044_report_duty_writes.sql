@@ -64,12 +64,9 @@ BEGIN
   RETURN found_id;
 END $$;
 -- The period a duty is asked about: one of its cadence. A duty of one time alone has its own, or none.
-CREATE FUNCTION filter_duty_period(duty text, ref text, parameter text) RETURNS uuid LANGUAGE plpgsql STABLE AS $$
-DECLARE
-  d report_duty;
-  p period;
+CREATE FUNCTION report_duty_period(d report_duty, ref text, parameter text) RETURNS uuid LANGUAGE plpgsql STABLE AS $$
+DECLARE p period;
 BEGIN
-  SELECT * INTO d FROM report_duty x WHERE x.id = path_report_duty(duty);
   IF ref IS NULL THEN
     IF d.cadence <> 'once' THEN PERFORM refuse(fault_parameter(parameter, 'required', 'this is needed here')); END IF;
     RETURN d.period_id;
@@ -82,7 +79,7 @@ BEGIN
 END $$;
 -- The visible units that owe a duty for a period, with what their data run from and to and when they are due; by_duty and by_period where
 -- their report on another duty stands for it.
-CREATE FUNCTION report_duty_units(duty uuid, p_period uuid)
+CREATE FUNCTION report_duty_units(duty uuid, period_ref text)
   RETURNS TABLE (organization_id uuid, on_day date, period_code text, data_from date, data_to date, due_on date, by_duty uuid, by_period uuid)
   LANGUAGE plpgsql STABLE ROWS 1000 AS $$
 DECLARE
@@ -92,7 +89,7 @@ DECLARE
   r record;
 BEGIN
   SELECT * INTO d FROM report_duty x WHERE x.id = duty;
-  SELECT * INTO p FROM period x WHERE x.id = p_period;
+  SELECT * INTO p FROM period x WHERE x.id = report_duty_period(d, period_ref, 'period');
   day := CASE d.cadence WHEN 'once' THEN report_duty_day(d) ELSE p.ends_on END;
   r := report_dates(d, p.starts_on, p.ends_on, p.kind);
   RETURN QUERY SELECT o.organization_id, day, p.code, r.data_from, r.data_to, r.due_on, s.by_duty, s.by_period
@@ -457,7 +454,7 @@ BEGIN
 END $$;
 
 GRANT EXECUTE ON FUNCTION unit_codes(uuid[]), unit_code(uuid), report_duty_named(uuid, boolean), sorted(text[]), report_duty_json(report_duty),
-  path_report_duty(text), filter_duty_period(text, text, text), report_duty_units(uuid, uuid), report_duty_apply(report_duty, jsonb),
+  path_report_duty(text), report_duty_period(report_duty, text, text), report_duty_units(uuid, text), report_duty_apply(report_duty, jsonb),
   unit_list_faults(jsonb, text), report_duty_who_faults(report_duty, programme, jsonb, uuid[], uuid[]), report_duty_when_faults(report_duty, jsonb),
   report_duty_what_faults(report_duty, jsonb), report_duty_circle(uuid), report_duty_stands_faults(report_duty),
   report_duty_sections_written(uuid, text[]), report_duty_set_parts(report_duty, jsonb, uuid[], uuid[]),

@@ -45,7 +45,7 @@ SELECT o.code AS organization, s.name AS organization_name, s.kind, u.period_cod
   CASE WHEN d.to_parent THEN organization_ref_on(s.parent_id, u.on_day) ->> 'code' ELSE unit_code(d.to_id) END AS recipient,
   u.data_from, u.data_to, u.due_on, d.entered_by, x.code AS stood_for_by, y.code AS stood_for_period
 FROM report_duty d
-  CROSS JOIN report_duty_units((SELECT path_report_duty(:duty)), (SELECT filter_duty_period(:duty, :period, 'period'))) u
+  CROSS JOIN report_duty_units((SELECT path_report_duty(:duty)), :period) u
   JOIN organization o ON o.id = u.organization_id
   JOIN organization_span s ON s.organization_id = o.id AND s.validity @> u.on_day
   LEFT JOIN report_duty x ON x.id = u.by_duty
