@@ -19,10 +19,10 @@ CREATE FUNCTION report_received(state text, acceptance text) RETURNS boolean LAN
   SELECT state IN ('received', 'approved') OR (acceptance = 'none' AND state = 'submitted') $$;
 
 -- ---- what was asked for ------------------------------------------------------------------------------------
--- Duties named by codes or ids, separated by commas, or all in sight; of one programme, where one is named.
-CREATE FUNCTION filter_duty_list(refs text, parameter text, programme text DEFAULT NULL) RETURNS uuid[] LANGUAGE plpgsql STABLE AS $$
+-- Duties named by codes or ids, or all in sight; of one programme, where one is named.
+CREATE FUNCTION filter_duty_list(refs text[], parameter text, programme text DEFAULT NULL) RETURNS uuid[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
-  named uuid[] := CASE WHEN refs IS NOT NULL THEN filter_report_duties(string_to_array(refs, ','), parameter) END;
+  named uuid[] := CASE WHEN refs IS NOT NULL THEN filter_report_duties(refs, parameter) END;
   wanted uuid := CASE WHEN programme IS NOT NULL THEN filter_programme(programme, 'programme') END;
 BEGIN
   IF wanted IS NULL AND named IS NOT NULL THEN RETURN named; END IF;
@@ -35,9 +35,9 @@ BEGIN
 END $$;
 -- The periods asked for: this one, those named, those that end from one day to another; all that were said hold. With none of it those that end in
 -- the present calendar year.
-CREATE FUNCTION filter_standing_periods(one text, many text, first_day date, last_day date) RETURNS uuid[] LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION filter_standing_periods(one text, many text[], first_day date, last_day date) RETURNS uuid[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
-  ids uuid[] := CASE WHEN many IS NOT NULL THEN filter_periods(string_to_array(many, ','), 'period[in]') END;
+  ids uuid[] := CASE WHEN many IS NOT NULL THEN filter_periods(many, 'period[in]') END;
   a date := first_day;
   b date := last_day;
 BEGIN
@@ -126,7 +126,7 @@ END $$;
 CREATE TYPE report_cell AS (duty_id uuid, period_code text, ends_on date, state text, due_on date, submitted_at timestamptz, first_submitted_at timestamptz,
   report_id uuid, version bigint, submissions int, return_requested boolean, by_duty uuid, by_period text);
 
-GRANT EXECUTE ON FUNCTION report_received(text, text), filter_duty_list(text, text, text), filter_standing_key(text),
-  filter_standing_periods(text, text, date, date), report_asked(uuid[], uuid[]),
+GRANT EXECUTE ON FUNCTION report_received(text, text), filter_duty_list(text[], text, text), filter_standing_key(text),
+  filter_standing_periods(text, text[], date, date), report_asked(uuid[], uuid[]),
   report_stand_ins(uuid[], uuid[]), report_owing(uuid[], uuid[], date), report_unit(uuid),
   report_standing_in(uuid[], uuid[]) TO tiendo_service;

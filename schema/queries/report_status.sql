@@ -30,7 +30,7 @@ FROM (
       r.id, r.version, r.submissions, r.return_requested IS NOT NULL, NULL, NULL
     FROM report r
     WHERE r.duty_id = ANY ((SELECT filter_duty_list(:duty, 'duty'))::uuid[]) AND r.state <> 'withdrawn' AND r.period_id IS NULL
-      AND :period::text IS NULL AND :period_in::text IS NULL AND coalesce(r.due_on >= :from::date, :from::date IS NULL) AND coalesce(r.due_on <= :to::date, :to::date IS NULL)
+      AND :period::text IS NULL AND :period_in::text[] IS NULL AND coalesce(r.due_on >= :from::date, :from::date IS NULL) AND coalesce(r.due_on <= :to::date, :to::date IS NULL)
     UNION ALL
     SELECT r.scope_key, r.organization_id, r.organization_code, s.duty_id, s.period_code, s.day, r.state, r.due_on, r.submitted_at, r.first_submitted_at,
       r.id, r.version, r.submissions, r.return_requested IS NOT NULL, r.duty_id, r.period_code
@@ -77,7 +77,7 @@ FROM (
     FROM report r JOIN report_duty d ON d.id = r.duty_id
     WHERE r.duty_id = ANY ((SELECT filter_duty_list(:duty, 'duty', :programme))::uuid[]) AND r.period_id IS NULL AND r.state <> 'withdrawn'
       AND r.scope_key >= (SELECT filter_standing_key(:under)) AND r.scope_key < (SELECT filter_standing_key(:under) || '~')
-      AND :period::text IS NULL AND :period_in::text IS NULL AND coalesce(r.due_on >= :from::date, :from::date IS NULL) AND coalesce(r.due_on <= :to::date, :to::date IS NULL)
+      AND :period::text IS NULL AND :period_in::text[] IS NULL AND coalesce(r.due_on >= :from::date, :from::date IS NULL) AND coalesce(r.due_on <= :to::date, :to::date IS NULL)
   ) r
   WHERE :due_on_lte::date IS NULL OR r.due_on <= :due_on_lte::date
   GROUP BY 2, 3
