@@ -316,6 +316,8 @@ void dispatch(void *userdata, struct bridge_request *req, struct bridge_reply *r
     t.req = req;
     begin(&t, service, arena, lease);
     handle(&t);
+    if (t.x.upload != NULL)
+        upload_end(t.x.upload);
     send_reply(&t.x, &t.outcome, reply);
     json_document_done(&t.x.json);
     buf_free(&t.inflated);

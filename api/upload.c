@@ -140,15 +140,20 @@ static int upload_take(void *taken, const char *p, size_t n)
     return 0;
 }
 
-static void upload_close(void *taken)
+void upload_end(struct upload *upload)
 {
-    struct upload *upload = taken;
-
     if (upload->fd >= 0)
         close(upload->fd);
+    upload->fd = -1;
     if (upload->holder != 0)
         places_give(upload->service->uploads, upload->holder);
-    free(upload);
+    upload->holder = 0;
+}
+
+static void upload_close(void *taken)
+{
+    upload_end(taken);
+    free(taken);
 }
 
 const struct bridge_sink upload_sink = { upload_open, upload_take, upload_close };

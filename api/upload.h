@@ -23,6 +23,9 @@ bool upload_too_large(const struct upload *upload);
 /* What was found against the body before it was whole (too many at once, no room) is the answer. 0; 1 when the exchange holds it. */
 MUST_CHECK int upload_check(struct exchange *x);
 
+/* Lets go of the file and its place, before the answer is sent: whoever has it may send the next. */
+void upload_end(struct upload *upload);
+
 /* The whole body: its size, its digest, and any part of it. */
 int64_t upload_size(const struct upload *upload);
 void upload_sha256_hex(const struct upload *upload, char ret[SECRET_SHA256_HEX]);

@@ -40,8 +40,7 @@ int spool_open(const char *directory, int64_t size, int *ret_fd)
         fd = -errno;
     if (fd < 0)
         return fd;
-    if (size > 0 && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size) < 0 &&
-        (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
+    if (size > 0 && fallocate(fd, 0, 0, size) < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
         int r = -errno;
 
         close(fd);

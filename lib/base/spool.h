@@ -7,7 +7,10 @@
 
 #include "util.h"
 
-/* A new one in the directory, with room for that many bytes where the file system can promise it. -ENOSPC, -EDQUOT, or another negative errno. */
+/*
+ * A new one in the directory, to be written from its beginning; with room for that many bytes where the file system can promise it (it may be
+ * as long as that at once). -ENOSPC, -EDQUOT, -EFBIG, or another negative errno.
+ */
 MUST_CHECK int spool_open(const char *directory, int64_t size, int *ret_fd);
 /* Appends all of it. -ENOSPC, -EDQUOT, -EFBIG, or another negative errno. */
 MUST_CHECK int spool_write(int fd, const void *p, size_t n);
