@@ -58,11 +58,13 @@ CREATE FUNCTION report_is_mine(organization uuid, key text, entered_by text) RET
     OR ((entered_by = 'superior' OR tiendo.me_role() = 'connector') AND key ^@ tiendo.me_seat_key()), false) $$;
 
 -- What the journal keeps of a report: where it stands, not what it says.
-CREATE FUNCTION report_brief(r report) RETURNS jsonb LANGUAGE sql STABLE AS $$
-  SELECT jsonb_build_object('id', r.id, 'duty', (SELECT d.code FROM tiendo.report_duty d WHERE d.id = r.duty_id), 'organization', r.organization_code,
+CREATE FUNCTION report_brief(r report) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT jsonb_build_object('id', r.id, 'duty', (SELECT d.code FROM tiendo.report_duty d WHERE d.id = r.duty_id), 'organization', r.organization_code,
     'period', r.period_code, 'state', r.state, 'recipient', r.recipient_id, 'copies', to_jsonb(r.copy_ids), 'acceptance', r.acceptance,
     'data_to', r.data_to, 'due_on', r.due_on, 'number', r.number, 'issued_on', r.issued_on, 'submissions', r.submissions,
-    'waived', r.waived_reason, 'version', r.version) $$;
+    'waived', r.waived_reason, 'version', r.version));
+END $$;
 
 -- The draft: what stands in each section. gathered: what consolidation put there, [{report, organization, name, version, text}].
 CREATE TABLE report_section (

@@ -63,8 +63,10 @@ END $$;
 -- that ends within the report's (a report without a period: the last that ends by its deadline), in each category; with the value there is.
 CREATE FUNCTION report_cells(p_report uuid) RETURNS TABLE ("position" int, indicator_id uuid, indicator_code text, indicator_name text, unit text,
     kind text, period_id uuid, period_code text, category text, value_id uuid, revision bigint, state text, numerator numeric, denominator numeric,
-    number numeric, done boolean, done_on date, note text, source text) LANGUAGE sql STABLE AS $$
-  SELECT (row_number() OVER (ORDER BY di.position, p.ends_on, c.n))::int, i.id, i.code, i.name, i.unit, i.kind, p.id, p.code, c.category,
+    number numeric, done boolean, done_on date, note text, source text) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY SELECT (row_number() OVER (ORDER BY di.position, p.ends_on, c.n))::int, i.id, i.code::text, i.name, i.unit, i.kind, p.id, p.code, c.category,
     v.id, v.version, v.state, v.numerator, v.denominator, v.number, v.done, v.done_on, v.note, v.source
   FROM tiendo.report r
     JOIN tiendo.report_duty_indicator di ON di.duty_id = r.duty_id
@@ -82,11 +84,13 @@ CREATE FUNCTION report_cells(p_report uuid) RETURNS TABLE ("position" int, indic
     JOIN tiendo.assignment_unit u ON u.indicator_id = i.id AND u.scope_key = r.scope_key AND u.validity @> p.ends_on
     CROSS JOIN LATERAL unnest(coalesce(i.categories, '{""}')) WITH ORDINALITY c(category, n)
     LEFT JOIN tiendo.value v ON v.scope_key = r.scope_key AND v.indicator_id = i.id AND v.period_id = p.id AND v.category = c.category
-  WHERE r.id = p_report $$;
+  WHERE r.id = p_report;
+END $$;
 
 -- What keeps a report from being submitted: required sections without text, texts too long, values missing. NULL: nothing.
-CREATE FUNCTION report_faults(p_report uuid) RETURNS jsonb LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
-  SELECT jsonb_agg(x.fault ORDER BY x.part, x.n) FROM (
+CREATE FUNCTION report_faults(p_report uuid) RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  RETURN (SELECT jsonb_agg(x.fault ORDER BY x.part, x.n) FROM (
     SELECT 1 AS part, s.position AS n, fault('#/sections/' || s.code, 'required', format('the section "%s" is to be written', s.title)) AS fault
     FROM report r JOIN report_duty_section s ON s.duty_id = r.duty_id AND s.required
       LEFT JOIN report_section t ON t.report_id = r.id AND t.code = s.code
@@ -99,7 +103,8 @@ CREATE FUNCTION report_faults(p_report uuid) RETURNS jsonb LANGUAGE sql STABLE S
     SELECT 2, c.position, fault('#/figures/' || c.indicator_code || '/' || c.period_code || CASE c.category WHEN '' THEN '' ELSE '/' || c.category END,
       'missing_value', format('%s has no value for %s', c.indicator_code, c.period_code))
     FROM report_cells(p_report) c WHERE c.value_id IS NULL
-    ORDER BY 1, 2 LIMIT 100) x $$;
+    ORDER BY 1, 2 LIMIT 100) x);
+END $$;
 
 -- Writes submission n: sections and figures as they stand, the values locked. They are locked before they are read.
 CREATE FUNCTION report_freeze(r report, p_n int) RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$

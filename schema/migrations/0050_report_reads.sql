@@ -52,12 +52,15 @@ CREATE FUNCTION report_figure_json(indicator text, name text, unit text, kind te
     'expected_units', expected_units, 'revision', revision) $$;
 
 -- The sections and figures of the draft, read live; of submission n, as they stood.
-CREATE FUNCTION report_draft_sections(r report) RETURNS json LANGUAGE sql STABLE AS $$
-  SELECT coalesce(json_agg(json_build_object('code', s.code, 'title', s.title, 'required', s.required, 'max_length', s.max_length,
+CREATE FUNCTION report_draft_sections(r report) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT coalesce(json_agg(json_build_object('code', s.code, 'title', s.title, 'required', s.required, 'max_length', s.max_length,
     'text', t.text, 'gathered', coalesce(t.gathered, '[]')) ORDER BY s.position), '[]')
-  FROM tiendo.report_duty_section s LEFT JOIN tiendo.report_section t ON t.report_id = r.id AND t.code = s.code WHERE s.duty_id = r.duty_id $$;
-CREATE FUNCTION report_draft_figures(r report) RETURNS json LANGUAGE sql STABLE AS $$
-  SELECT coalesce(json_agg(x.f ORDER BY x.part, x.n), '[]') FROM (
+  FROM tiendo.report_duty_section s LEFT JOIN tiendo.report_section t ON t.report_id = r.id AND t.code = s.code WHERE s.duty_id = r.duty_id);
+END $$;
+CREATE FUNCTION report_draft_figures(r report) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT coalesce(json_agg(x.f ORDER BY x.part, x.n), '[]') FROM (
     SELECT 1 AS part, c.position AS n, tiendo.report_figure_json(c.indicator_code, c.indicator_name, c.unit, c.kind, c.period_code, c.category,
       c.numerator, c.denominator, c.number, c.done_on, c.state, c.note, c.source, false, NULL, NULL, c.revision) AS f
     FROM tiendo.report_cells(r.id) c
@@ -66,12 +69,15 @@ CREATE FUNCTION report_draft_figures(r report) RETURNS json LANGUAGE sql STABLE 
       t.category, t.numerator, t.denominator, t.number, NULL, 'reported', NULL, NULL, true, t.reported_units, t.expected_units, NULL)
     FROM tiendo.report_total t JOIN tiendo.indicator i ON i.id = t.indicator_id JOIN tiendo.period p ON p.id = t.period_id
       LEFT JOIN tiendo.report_duty_indicator di ON di.duty_id = r.duty_id AND di.indicator_id = t.indicator_id
-    WHERE t.report_id = r.id) x $$;
-CREATE FUNCTION report_version_figures(p_report uuid, p_n int) RETURNS json LANGUAGE sql STABLE AS $$
-  SELECT coalesce(json_agg(tiendo.report_figure_json(f.indicator_code, f.indicator_name, f.unit, f.kind, f.period_code, f.category, f.numerator,
+    WHERE t.report_id = r.id) x);
+END $$;
+CREATE FUNCTION report_version_figures(p_report uuid, p_n int) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT coalesce(json_agg(tiendo.report_figure_json(f.indicator_code, f.indicator_name, f.unit, f.kind, f.period_code, f.category, f.numerator,
     f.denominator, f.number, f.done_on, f.state, f.note, f.source, f.consolidated, f.reported_units, f.expected_units, f.revision)
     ORDER BY f.position), '[]')
-  FROM tiendo.report_figure f WHERE f.report_id = p_report AND f.n = p_n $$;
+  FROM tiendo.report_figure f WHERE f.report_id = p_report AND f.n = p_n);
+END $$;
 
 -- Which view is answered: the draft to its author while it may be written (or asked for), else the shown submission, or the one of that number.
 -- NULL: there is no such view for this caller.
