@@ -3,7 +3,7 @@
 -- was ever done with it, else it is withdrawn, and is what it was again when it comes to be owed once more.
 SET search_path = tiendo, public;
 
--- What is to be looked at again: a duty (its periods that end from `since` on, or all), or all duties for a unit. Rows are only ever
+-- What is to be looked at again: a duty (its periods that end from `since` on, or all), all duties for a unit, or both. Rows are only ever
 -- added, so that writers do not wait for each other; the background takes them away.
 CREATE TABLE report_mark (
   seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -12,7 +12,7 @@ CREATE TABLE report_mark (
   since date,
   -- what could not be done is tried again then
   not_before timestamptz,
-  CHECK ((duty_id IS NULL) <> (organization_id IS NULL))
+  CHECK (duty_id IS NOT NULL OR organization_id IS NOT NULL)
 );
 CREATE INDEX report_mark_duty ON report_mark (duty_id);
 -- The day up to which periods have been looked at.
@@ -119,7 +119,8 @@ BEGIN
 END $$;
 
 -- ---- bringing reports in line ------------------------------------------------------------------------------
--- Of these reports, those with which nothing was ever done: expected still, and no row of any table speaks of them.
+-- Of these reports, those with which nobody ever did anything: expected still, and no row of any table speaks of them but what the service
+-- sent of itself.
 CREATE FUNCTION reports_untouched(ids uuid[]) RETURNS uuid[] LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   c record;
@@ -128,7 +129,8 @@ BEGIN
   FOR c IN SELECT k.conrelid::regclass AS tab, a.attname FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
       WHERE k.confrelid = 'report'::regclass AND k.contype = 'f' LOOP
     EXIT WHEN ids = '{}';
-    EXECUTE format('SELECT ARRAY(SELECT i FROM unnest($1) i WHERE NOT EXISTS (SELECT FROM %s x WHERE x.%I = i))', c.tab, c.attname) INTO ids USING ids;
+    EXECUTE format('SELECT ARRAY(SELECT i FROM unnest($1) i WHERE NOT EXISTS (SELECT FROM %s x WHERE x.%I = i%s))', c.tab, c.attname,
+      CASE c.tab::text WHEN 'reminder' THEN ' AND x.kind = ''manual''' ELSE '' END) INTO ids USING ids;
   END LOOP;
   RETURN ids;
 END $$;
@@ -155,6 +157,7 @@ BEGIN
   INSERT INTO journal (account_id, client_id, grant_id, session_id, action, resource_type, resource_id, version, scope_key, programme_id, before)
   SELECT me_account(), me_client(), me_grant(), me_session(), 'delete', 'report', r.id, r.version + 1, r.scope_key, r.programme_id, report_brief(r)
   FROM report r WHERE r.id = ANY (bare);
+  DELETE FROM reminder m WHERE m.report_id = ANY (bare);
   DELETE FROM report r WHERE r.id = ANY (bare);
   PERFORM report_put_state(r, 'withdraw', 'withdrawn') FROM report r WHERE r.id = ANY (held) AND r.id <> ALL (bare);
   RETURN cardinality(held);
@@ -331,7 +334,7 @@ BEGIN
     PERFORM reports_readdress();
     RETURN 1;
   END IF;
-  SELECT array_agg(m.seq), array_agg(DISTINCT m.organization_id) INTO marks, units FROM report_mark m WHERE m.organization_id IS NOT NULL;
+  SELECT array_agg(m.seq), array_agg(DISTINCT m.organization_id) INTO marks, units FROM report_mark m WHERE m.duty_id IS NULL;
   IF marks IS NOT NULL THEN
     DELETE FROM report_mark m WHERE m.seq = ANY (marks);
     -- very many at once: each duty is looked at as a whole
@@ -340,11 +343,12 @@ BEGIN
     IF cardinality(units) <= 200 THEN PERFORM report_settle_units(units, NULL); END IF;
     RETURN 1;
   END IF;
-  SELECT m.duty_id, array_agg(m.seq) AS marks, CASE WHEN bool_and(m.since IS NOT NULL) THEN min(m.since) END AS since INTO due FROM report_mark m
+  SELECT m.duty_id, array_agg(m.seq) AS marks, CASE WHEN bool_and(m.since IS NOT NULL) THEN min(m.since) END AS since,
+    CASE WHEN bool_and(m.organization_id IS NOT NULL) THEN array_agg(DISTINCT m.organization_id) END AS units INTO due FROM report_mark m
   WHERE m.not_before IS NULL OR m.not_before NOT BETWEEN clock_now() AND clock_now() + interval '1 hour' GROUP BY m.duty_id ORDER BY min(m.seq) LIMIT 1;
   IF NOT FOUND THEN RETURN 0; END IF;
   BEGIN
-    done := report_settle_duty(due.duty_id, NULL, due.since, most);
+    done := report_settle_duty(due.duty_id, due.units, due.since, most);
     IF done.whole THEN DELETE FROM report_mark m WHERE m.seq = ANY (due.marks); END IF;
   EXCEPTION WHEN integrity_constraint_violation OR data_exception OR plpgsql_error THEN
     -- what is wrong with one duty must not hold up the others
@@ -430,3 +434,11 @@ BEGIN
 END $$;
 CREATE TRIGGER report_unit_attached AFTER UPDATE OF attached ON organization
   FOR EACH ROW WHEN (old.attached <> new.attached) EXECUTE FUNCTION report_unit_attached();
+-- What is opened again may not be owed any more, or by other rules.
+CREATE FUNCTION report_opened() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  INSERT INTO report_mark (duty_id, organization_id) VALUES (new.duty_id, new.organization_id);
+  RETURN NULL;
+END $$;
+CREATE TRIGGER report_opened AFTER UPDATE OF state ON report FOR EACH ROW
+  WHEN (old.state NOT IN ('expected', 'draft', 'returned', 'withdrawn') AND new.state IN ('expected', 'draft', 'returned')) EXECUTE FUNCTION report_opened();

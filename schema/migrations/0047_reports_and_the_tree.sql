@@ -37,7 +37,7 @@ BEGIN
   WHERE o.scope_key >= old_key AND o.scope_key < old_key || '~';
   PERFORM rekey_values(old_key, new_key);
   FOREACH t IN ARRAY ARRAY['account', 'client', 'access_grant', 'mandate', 'rollup', 'assignment', 'target',
-      'programme', 'programme_pillar', 'indicator', 'report_duty', 'report', 'reorganization_unit', 'organization_removed'] LOOP
+      'programme', 'programme_pillar', 'indicator', 'report_duty', 'report', 'reminder', 'reorganization_unit', 'organization_removed'] LOOP
     EXECUTE format('UPDATE %I SET scope_key = $2 || substr(scope_key, $3) WHERE scope_key >= $1 AND scope_key < $1 || ''~''', t)
       USING old_key, new_key, at;
   END LOOP;
@@ -257,6 +257,7 @@ BEGIN
         OR EXISTS (SELECT FROM report_duty_organization d WHERE d.organization_id = o.id)
       UNION ALL SELECT 'reports' WHERE EXISTS (SELECT FROM report y WHERE y.organization_id = o.id AND reports_untouched(ARRAY[y.id]) = '{}')
         OR EXISTS (SELECT FROM report y WHERE y.recipient_id = o.id AND y.state NOT IN ('expected', 'draft', 'returned'))
+      UNION ALL SELECT 'reminders' WHERE EXISTS (SELECT FROM reminder m WHERE o.id IN (m.to_id, m.seat_id) AND m.kind = 'manual')
       UNION ALL SELECT 'units below it' WHERE EXISTS (SELECT FROM organization_span s WHERE s.parent_id = o.id AND NOT r.after ? s.organization_id::text)) x
     WHERE o.id = ANY (r.established)) d);
 END $$;
@@ -278,6 +279,7 @@ BEGIN
   -- a unit that it had established goes once nothing hangs on it
   PERFORM tree_settle(units, r.effective_on, 'revert', request_id);
   PERFORM report_settle_units(r.established, NULL);
+  DELETE FROM reminder m WHERE m.to_id = ANY (r.established) AND m.kind <> 'manual';
   DELETE FROM assignment_unit u WHERE u.organization_id = ANY (r.established);
   DELETE FROM organization_closure c WHERE c.descendant_id = ANY (r.established) OR c.ancestor_id = ANY (r.established);
   DELETE FROM organization_former_key f WHERE f.organization_id = ANY (r.established);
