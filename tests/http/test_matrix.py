@@ -280,10 +280,11 @@ def given_long_ago(cluster, unit):
 
 
 def reminded(cluster, unit):
-    """A reminder about the unit, sent by the system."""
-    reports = owe(cluster, f"{unit}-MN", [unit], {"AA-TU": "AA-BTG", "BB-TU": "BB-W1"}.get(unit, f"{unit[:2]}-TU"), "2025-03-01",
-                  programme=f"{unit}-MP", title=f"Báo cáo nhắc riêng của {unit}.")
+    """A reminder about the unit, sent by the system; of a root, which reports to nobody, the name of none."""
     made = new_id()
+    if unit.endswith("-TU"):
+        return made
+    reports = owe(cluster, f"{unit}-MN", [unit], f"{unit[:2]}-TU", "2025-03-01", programme=f"{unit}-MP", title=f"Báo cáo nhắc riêng của {unit}.")
     cluster.query("""INSERT INTO reminder (id, report_id, duty_id, programme_id, organization_id, organization_code, scope_key, kind, to_id, to_code,
           message, days, due_on)
         SELECT %s, r.id, r.duty_id, r.programme_id, r.organization_id, r.organization_code, r.scope_key, 'before', r.organization_id, r.organization_code,
