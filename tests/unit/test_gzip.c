@@ -130,5 +130,26 @@ START_TEST(broken_bodies_are_told_apart)
 }
 END_TEST
 
+START_TEST(a_bare_stream_is_taken_alone)
+{
+    _cleanup_(buf_free) struct buf plain, packed, out;
+
+    buf_init(&plain, 1 << 20);
+    buf_init(&packed, 1 << 20);
+    buf_init(&out, 1 << 20);
+    fill(&plain, 10000);
+    ck_assert_int_eq(gzip_deflate(plain.p, plain.n, 6, &packed), 0);
+    /* gzip's frame: ten bytes before the stream, eight behind */
+    ck_assert_int_eq(gzip_inflate_raw(packed.p + 10, packed.n - 18, 10000, &out), 0);
+    ck_assert_uint_eq(out.n, plain.n);
+    ck_assert_mem_eq(out.p, plain.p, plain.n);
+    ck_assert_int_eq(gzip_inflate_raw(packed.p + 10, packed.n - 18, 9999, &out), -EFBIG);
+    ck_assert_int_eq(gzip_inflate_raw(packed.p + 10, packed.n - 17, 10000, &out), -ENOTUNIQ);
+    ck_assert_int_eq(gzip_inflate_raw(packed.p + 10, packed.n - 30, 10000, &out), -EBADMSG);
+    ck_assert_int_eq(gzip_inflate_raw(packed.p, packed.n, 10000, &out), -EBADMSG);
+}
+END_TEST
+
 RUN_TESTS("gzip", comes_back_as_it_went, same_bytes_every_time, a_bomb_stops_at_the_maximum,
-    the_buffers_own_maximum_counts, several_members_are_one_body, broken_bodies_are_told_apart)
+    the_buffers_own_maximum_counts, several_members_are_one_body, broken_bodies_are_told_apart,
+    a_bare_stream_is_taken_alone)

@@ -214,6 +214,25 @@ START_TEST(derived_keys_and_digests_differ_by_key_and_label)
 }
 END_TEST
 
+START_TEST(a_digest_of_pieces_is_that_of_the_whole)
+{
+    static const char text[] = "tiến độ chuyển đổi số";
+    uint8_t whole[SECRET_SHA256_BYTES], pieces[SECRET_SHA256_BYTES];
+    char hex[SECRET_SHA256_HEX], expected[SECRET_SHA256_HEX];
+    struct secret_digest digest;
+
+    secret_sha256(text, sizeof text - 1, whole);
+    secret_digest_begin(&digest);
+    for (size_t i = 0; i < sizeof text - 1; i++)
+        secret_digest_add(&digest, text + i, 1);
+    secret_digest_end(&digest, pieces);
+    ck_assert_mem_eq(whole, pieces, sizeof whole);
+    secret_hex(pieces, sizeof pieces, hex);
+    secret_sha256_hex(text, sizeof text - 1, expected);
+    ck_assert_str_eq(hex, expected);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("secret");
@@ -232,6 +251,7 @@ int main(void)
     tcase_add_test(tc, base64url_there_and_back);
     tcase_add_test(tc, sealed_blob_opens_with_its_key_and_label_alone);
     tcase_add_test(tc, key_file_is_private_and_never_replaced);
+    tcase_add_test(tc, a_digest_of_pieces_is_that_of_the_whole);
     tcase_add_test(tc, plain_base64_needs_its_padding);
     tcase_add_test(tc, key_text_in_any_base64);
     tcase_add_test(tc, derived_keys_and_digests_differ_by_key_and_label);
