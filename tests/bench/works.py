@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import Optional
 
+import gathering
+import attachments
 import peers
 from common import CELLS, GET, UNIT
 
@@ -209,6 +211,16 @@ def progress(bench):
                 note="one connection")]
 
 
+# ---- files ----
+def files(bench):
+    up, down, sent, read, before = attachments.run(bench)
+    bar, mb = f"< {attachments.LIMIT_MB} MB", attachments.SIZE >> 20
+    return [Row(f"{attachments.AT_ONCE} files of {mb} MB sent at once, resident memory", bar, figure=f"{sent:.0f} MB", met=sent < attachments.LIMIT_MB,
+                note=f"{before:.0f} MB before; {up:.0f} MB a second in all"),
+            Row(f"{attachments.AT_ONCE} files of {mb} MB read at once, resident memory", bar, figure=f"{read:.0f} MB", met=read < attachments.LIMIT_MB,
+                note=f"{down:.0f} MB a second in all")]
+
+
 # ---- memory ----
 def memory(bench):
     count = 50 if bench.given.quick else 1000
@@ -229,8 +241,12 @@ def memory(bench):
                 note=f"at most {bench.resident_mb('VmHWM'):.0f} MB on the way")]
 
 
-WORKS = {"bulk": bulk, "get": get_one, "page": get_page, "put": put_one, "progress": progress, "exports": beside_exports,
-         "import": beside_import, "memory": memory}
+def consolidation(bench):
+    return [Row(**row) for row in gathering.consolidation(bench)]
+
+
+WORKS = {"bulk": bulk, "get": get_one, "page": get_page, "put": put_one, "progress": progress, "consolidation": consolidation,
+         "exports": beside_exports, "import": beside_import, "files": files, "memory": memory}
 
 
 def run(bench, only):
