@@ -14,6 +14,7 @@
 #include "metrics.h"
 #include "outside.h"
 #include "places.h"
+#include "renderer.h"
 #include "share.h"
 #include "watch.h"
 
@@ -121,6 +122,8 @@ static int fill(struct service *service)
     if (r == 0)
         r = places_new((unsigned)service->config->max_uploads, &service->downloads);
     if (r == 0)
+        r = renderer_new(service->config, &service->renderer);
+    if (r == 0)
         r = limiter_new((uint32_t)service->config->rate_limit_per_s, (uint32_t)service->config->rate_limit_burst,
             &service->limiter);
     if (r == 0)
@@ -163,6 +166,7 @@ struct service *service_free(struct service *service)
     service->metrics = metrics_free(service->metrics);
     service->watch = watch_free(service->watch);
     service->uploads = places_free(service->uploads);
+    service->renderer = renderer_free(service->renderer);
     service->downloads = places_free(service->downloads);
     service->arenas = arena_pool_free(service->arenas);
     secret_wipe(&service->master, sizeof(service->master));

@@ -17,6 +17,7 @@ struct limiter;
 struct metrics;
 struct outside;
 struct places;
+struct renderer;
 struct share;
 struct watch;
 
@@ -41,8 +42,9 @@ struct service {
     struct limiter *limiter;
     struct metrics *metrics;
     struct places *uploads, *downloads; /* of files */
-    struct watch *watch;            /* of the end of the sealed journal */
-    struct bridge *front, *figures; /* the API's listener and that of /metrics */
+    struct renderer *renderer;          /* of documents */
+    struct watch *watch;                /* of the end of the sealed journal */
+    struct bridge *front, *figures;     /* the API's listener and that of /metrics */
     atomic_bool draining;
 };
 

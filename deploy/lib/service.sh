@@ -9,6 +9,18 @@ service_install() {
   mv "$2/bin/tiendo.new" "$2/bin/tiendo"
 }
 
+# documents_current SOURCE DIR, documents_install SOURCE DIR: what lays reports out as papers, where the installed binary looks for it.
+documents_current() {
+  local file
+  for file in "$1"/api/document/*.{py,html,css,conf}; do
+    cmp -s "$file" "$2/lib/tiendo/document/${file##*/}" || return 1
+  done
+}
+documents_install() {
+  install -d -m 0755 "$2/lib" "$2/lib/tiendo" "$2/lib/tiendo/document"
+  install -m 0644 "$1"/api/document/*.{py,html,css,conf} "$2/lib/tiendo/document/"
+}
+
 service_pid() { pid_alive "$1/run/service.pid"; }
 
 # service_start DIR SERVICE_USER: in the background, in a session of its own, its output in the log.

@@ -76,6 +76,17 @@ const struct config_setting config_settings[] = {
     { "spool_dir", CONFIG_TEXT, AT(spool_dir), "/var/tmp", 1, TEXT_MAX,
         "Directory on a disk in which files that arrive are kept, without a name, until they are whole.", false, NULL },
 
+    { "document_renderer", CONFIG_TEXT, AT(document_renderer), "", 0, TEXT_MAX,
+        "Script that lays reports out as HTML and PDF; empty for the one installed with this program.", false, "Documents" },
+    { "document_workers", CONFIG_INT, AT(document_workers), "2", 0, 64,
+        "Documents made at once, each in a process of its own; 0 for none.", false, NULL },
+    { "document_wait_ms", CONFIG_INT, AT(document_wait_ms), "10000", 1, 600000,
+        "How long a request waits until its document is begun, before it is answered 503.", false, NULL },
+    { "document_timeout_s", CONFIG_INT, AT(document_timeout_s), "60", 1, 3600,
+        "How long making a document may take; then it is given up.", false, NULL },
+    { "document_memory", CONFIG_BYTES, AT(document_memory), "512M", 16 * MI, 16 * GI,
+        "Memory that making a document may take.", false, NULL },
+
     { "key_file", CONFIG_TEXT, AT(key_file), "", 0, TEXT_MAX,
         "File with the master key (32 bytes in base64) that seals the private signing keys.", false, "Tokens and passwords" },
     { "master_key", CONFIG_TEXT, AT(master_key), "", 0, 128,

@@ -48,6 +48,9 @@ struct config {
     int64_t max_body_bytes, max_import_bytes, max_inflated_bytes, max_import_rows;
     int64_t max_attachment_bytes, max_uploads, upload_timeout_s;
     const char *spool_dir;
+    /* documents */
+    const char *document_renderer;
+    int64_t document_workers, document_wait_ms, document_timeout_s, document_memory;
     /* tokens and passwords */
     int64_t token_lifetime_s, refresh_lifetime_s;
     const char *key_file, *master_key;
