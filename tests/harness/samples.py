@@ -2,6 +2,7 @@
 import itertools
 from datetime import date, timedelta
 
+from . import files
 from .client import target
 from .owed import owe
 
@@ -9,7 +10,7 @@ _numbers = itertools.count(1)
 
 PATHS = {"organization": "AA-W1", "indicator": "AA-RATIO", "period": "2026-Q1", "programme": "AA-P", "file": "swagger-ui.css", "scheme": "statistics", "value": "26041",
          "code": "not_found"}
-QUERY = {"action": "values:read", "organization": "AA-W1", "indicator": "AA-RATIO", "period": "2026-Q1"}
+QUERY = {"action": "values:read", "name": "a.pdf", "organization": "AA-W1", "indicator": "AA-RATIO", "period": "2026-Q1"}
 
 
 def fresh(prefix="X"):
@@ -54,6 +55,11 @@ def path(world, op, **given):
         values.setdefault("reminder", by.items("/v1/reminders", report=report)[0]["id"])
     if "{task}" in op.path:
         values.setdefault("task", f"due.{owe(world.service.cluster, fresh('VIEC'), ['AA-TU'], 'AA-BTG', '2026-12-01')['AA-TU']}.20261201")
+    if "{report}" in op.path and "report" not in values:
+        values["report"] = owe(world.service.cluster, fresh("BAOCAO"), ["AA-TU"], "AA-BTG", "2026-12-01")["AA-TU"]
+    if "{attachment}" in op.path:
+        values.setdefault("attachment", world.must(world.at("AA-TU", "manager").post(
+            target(f"/v1/reports/{values['report']}/attachments", name="a.pdf"), files.pdf(), [("Content-Type", files.PDF)]))["id"])
     if "{duty}" in op.path:
         values.setdefault("duty", world.must(world.at("AA-TU", "manager").post("/v1/report-duties", body("report_duty_create")))["id"])
     if op.path.startswith("/v1/holidays/"):
@@ -69,7 +75,8 @@ def path(world, op, **given):
 
 def query(contract, op, **given):
     names = [contract.resolve(p) for p in op.parameters]
-    return {p["name"]: given.get(p["name"], QUERY.get(p["name"])) for p in names if p["in"] == "query" and p.get("required")}
+    asked = {p["name"]: given.get(p["name"], QUERY.get(p["name"])) for p in names if p["in"] == "query" and p.get("required")}
+    return asked | ({"period": QUERY["period"]} if op.id == "report_duty_unit_list" else {})  # the sample's duty is owed by the quarter
 
 
 def address(world, op, **given):
@@ -80,6 +87,8 @@ def address(world, op, **given):
 
 def body(op_id, unit="AA-W1", parent=None):
     """A body that a manager or administrator above the unit may send."""
+    if op_id == "attachment_create":
+        return files.pdf()
     new = fresh()
     return {
         "organization_create": {"code": new, "name": f"Chi bộ {new}", "kind": "party_cell", "parent": unit},
@@ -100,6 +109,8 @@ def body(op_id, unit="AA-W1", parent=None):
         "report_duty_create": {"code": new, "title": f"Báo cáo {new}", "programme": "AA-P", "from": {"under": unit, "kinds": ["party_cell"]}, "to": unit,
                                "acceptance": "receipt", "cadence": "quarter", "valid_from": "2040-01-01"},
         "report_duty_update": {"note": f"ghi chú {new}"},
+        "report_consolidate": {},
+        "report_comment_create": {"text": f"Ý kiến {new}"},
         "reminder_create": {"duty": "AA-BC", "late": True},
         "holiday_put": {"name": f"Ngày nghỉ {new}"},
         "mandate_create": {"unit": unit, "over": unit, "functions": ["read"]},
@@ -121,11 +132,13 @@ def body(op_id, unit="AA-W1", parent=None):
     }.get(op_id)
 
 
-def headers(op):
-    """What the operation needs beside body and token."""
+def headers(op, typed=True):
+    """What the operation needs beside body and token; typed: the type too of a body that is no JSON."""
+    if op.id == "attachment_create":
+        return [("Content-Type", files.PDF)] if typed else []
     if op.id.endswith("_import") or op.id == "reminder_create":
         return [("Idempotency-Key", fresh("key"))]
-    if op.method == "PATCH" or op.method == "DELETE" or op.id == "account_reset":
+    if op.method == "PATCH" or op.method == "DELETE" or op.id in ("account_reset", "report_consolidate"):
         return [("If-Match", "*")]
     if op.id in ("value_put", "holiday_put"):
         return [("If-None-Match", "*")]
