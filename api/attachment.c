@@ -87,7 +87,8 @@ static int describe(struct exchange *x, struct storing *s)
     int r;
 
     if (x->upload == NULL || upload_size(x->upload) == 0) {
-        fail_detail(x, P_FILE_REFUSED, "The file is empty.");
+        fault_add(&x->faults, AT_POINTER, "#", FAULT_EMPTY_BODY, NULL);
+        fail_detail(x, P_BAD_REQUEST, "The file is empty.");
         return 1;
     }
     s->kind = exchange_param(x, "kind");

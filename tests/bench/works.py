@@ -10,6 +10,7 @@ from typing import Optional
 import gathering
 import attachments
 import peers
+import todo
 from common import CELLS, GET, UNIT
 
 GROUP = 64
@@ -245,7 +246,11 @@ def consolidation(bench):
     return [Row(**row) for row in gathering.consolidation(bench)]
 
 
-WORKS = {"bulk": bulk, "get": get_one, "page": get_page, "put": put_one, "progress": progress, "consolidation": consolidation,
+def tasks(bench):
+    return [Row(**row) for row in todo.tasks(bench)]
+
+
+WORKS = {"bulk": bulk, "get": get_one, "page": get_page, "put": put_one, "progress": progress, "consolidation": consolidation, "tasks": tasks,
          "exports": beside_exports, "import": beside_import, "files": files, "memory": memory}
 
 

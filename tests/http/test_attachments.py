@@ -116,7 +116,7 @@ ZIP_BEHIND = files.pdf() + files.archive([("x", "y")])
 
 
 @pytest.mark.parametrize("data, type_, name, status, says", [
-    (b"", PDF, "a.pdf", 422, "empty"),
+    (b"", PDF, "a.pdf", 400, "empty"),
     (b"<html><script>alert(1)</script></html>", PDF, "a.pdf", 415, "no PDF"),
     (b"MZ" + b"\0" * 512, PDF, "a.pdf", 415, "no PDF"),
     (b"#!/bin/sh\nrm -rf /\n", PNG, "a.png", 415, "no PDF"),
@@ -217,7 +217,7 @@ def test_a_body_is_the_file_itself(report):
     assert gzipped.status == 415
     multipart = post(report, files.pdf(), "multipart/form-data; boundary=x")
     assert multipart.status == 415 and PDF in multipart.header("Accept-Post")
-    assert report.author.post(f"{report.path}/attachments", None, [("Content-Type", PDF)], name="a.pdf").status == 422
+    assert report.author.post(f"{report.path}/attachments", None, [("Content-Type", PDF)], name="a.pdf").status == 400
     assert report.author.post(f"{report.path}/attachments", files.pdf(), [("Content-Type", PDF)]).status == 400
 
 
