@@ -60,14 +60,14 @@ def one_day():
 
 # One way of naming a target: unit, programme, indicator (self or superior enters), assignment, target, and of the unit's own
 # an account, its grant, a client and a mandate.
-Names = namedtuple("Names", "unit programme indicator behalf assignment target account account_id grant client mandate secret delegation reorganization duty reminder")
+Names = namedtuple("Names", "unit programme indicator behalf assignment target account account_id grant client mandate secret delegation reorganization duty reminder report")
 
 
 def nobody(relation, names):
     """Names of nothing; but what is in sight of the target's definitions keeps its name."""
     new = str(uuid.uuid4())
     new = f"{new[:14]}7{new[15:]}"
-    made = Names("NO-SUCH", "NO-SUCH", "NO-SUCH", "NO-SUCH", new, new, "no.such.account", new, new, new, new, new, new, new, "NO-SUCH", new)
+    made = Names("NO-SUCH", "NO-SUCH", "NO-SUCH", "NO-SUCH", new, new, "no.such.account", new, new, new, new, new, new, new, "NO-SUCH", new, new)
     return made._replace(programme=names.programme, indicator=names.indicator, behalf=names.behalf, duty=names.duty) if relation.defined else made
 
 
@@ -158,6 +158,10 @@ CASES = {
     "report_duty_get": [path_of("definition", "/v1/report-duties/{duty}")],
     "report_duty_unit_list": [path_of("definition", "/v1/report-duties/{duty}/units?period=" + PERIOD)],
     "report_duty_update": [path_of("definition", "/v1/report-duties/{duty}", body=body("report_duty_update"), headers=tagged)],
+    "report_changes": [path_of("unsent", "/v1/reports/{report}/changes")],
+    "report_consolidate": [path_of("author", "/v1/reports/{report}/consolidate", body=lambda *_: {}, headers=tagged)],
+    "report_comment_list": [path_of("path", "/v1/reports/{report}/comments")],
+    "report_comment_create": [path_of("dialogue", "/v1/reports/{report}/comments", body=lambda *_: {"text": "Đề nghị xem lại."})],
     "report_duty_create": [path_of("body", "/v1/report-duties", body=lambda n, own: {
         **samples.body("report_duty_create", n.unit), "programme": "AA-P", "to": own.unit})],
     "holiday_put": [lambda n, own: (f"/v1/holidays/{day()}", samples.body("holiday_put"), [("If-None-Match", "*")], "calendar")],
@@ -242,11 +246,13 @@ def expected(op, role, name, relation, kind):
             {403} if relation.seen else {404}
     if kind == "delegation":  # seen by its two sides, and by administrators of the unit or above it
         return set(op.success) if role == "administrator" and relation.unit.startswith(relation.seat) else {404}
-    hidden = {"path": {404}, "above": {404}, "behalf": {404}, "path, if unseen": {404}, "definition": {404}}.get(kind, {422})
+    hidden = {"path": {404}, "author": {404}, "dialogue": {404}, "unsent": {404}, "above": {404}, "behalf": {404}, "path, if unseen": {404}, "definition": {404}}.get(kind, {422})
     staff = op.permission.split(":")[0] in ("accounts", "clients", "grants") and kind in ("path", "an account there")
     own = relation.unit.startswith(relation.seat)  # no mandate entrusts the staff of the units it is over
     if not (relation.defined if kind in ("definition", "defining") else own if staff else relation.seen):
         return hidden
+    if kind == "unsent":  # of a report that has not been submitted
+        return {422}
     if not op.permission.endswith(":write"):
         return set(op.success)
     done = {200} if op.id == "value_put" else set(op.success)
@@ -254,6 +260,10 @@ def expected(op, role, name, relation, kind):
         allowed = may_write(role, op.permission, name, relation) or relation.unit.startswith(relation.seat)
     elif kind == "an account there":
         allowed = True
+    elif kind == "author":  # by its own unit, and a connected system above it
+        allowed = relation.unit == relation.seat or role == "connector" and relation.unit.startswith(relation.seat)
+    elif kind == "dialogue":  # by its own unit and the one directly above it
+        allowed = relation.unit.startswith(relation.seat)
     elif kind == "above":  # what changes a unit is decided above it
         allowed = relation.unit.startswith(relation.seat) and relation.unit != relation.seat or "define" in (relation.functions or ())
     else:
@@ -293,6 +303,11 @@ def reminded(cluster, unit):
     return made
 
 
+def owed(cluster, unit):
+    """A report of the unit that nobody has touched."""
+    return owe(cluster, f"{unit}-MR", [unit], f"{unit[:2]}-TU", "2025-03-01", programme=f"{unit}-MP", title=f"Báo cáo riêng của {unit}.")[unit]
+
+
 @pytest.fixture(scope="module")
 def places(world, cluster):
     """Every target with a programme, indicators, an assignment, a target, values and an account of its own."""
@@ -329,14 +344,14 @@ def places(world, cluster):
                       [delegation, account["id"], f"{unit}.administrator".lower()])
         duty = world.must(manager.post("/v1/report-duties", {**samples.body("report_duty_create", unit), "code": f"{unit}-MD", "programme": f"{unit}-MP",
                                                              "title": f"Chế độ báo cáo riêng của {unit}.", "valid_from": "2025-01-01"}))
-        reminder = reminded(cluster, unit)
+        reminder, report = reminded(cluster, unit), owed(cluster, unit)
         rest = (assignments[0]["id"], aim["id"], username, account["id"], account["grants"][0]["id"], client["id"], mandate["id"], secret, delegation, decision["id"])
-        names = {"code": Names(unit, f"{unit}-MP", f"{unit}-MI", f"{unit}-MS", *rest, f"{unit}-MD", reminder),
-                 "id": Names(made["id"], programme["id"], indicators[0]["id"], indicators[1]["id"], *rest, duty["id"], reminder)}
+        names = {"code": Names(unit, f"{unit}-MP", f"{unit}-MI", f"{unit}-MS", *rest, f"{unit}-MD", reminder, report),
+                 "id": Names(made["id"], programme["id"], indicators[0]["id"], indicators[1]["id"], *rest, duty["id"], reminder, report)}
         found[unit] = Place(unit, made["id"], made["name"], names, {
-            "unit": {made["id"], made["name"]}, "data": {f"ghi chú riêng của {unit}.", f"Lời nhắc riêng của {unit}.", reminder, f"Cán bộ riêng của {unit}.", *rest[2:],
+            "unit": {made["id"], made["name"]}, "data": {f"ghi chú riêng của {unit}.", f"Lời nhắc riêng của {unit}.", reminder, report, f"Cán bộ riêng của {unit}.", *rest[2:],
                                                         f"Máy riêng của {unit}.", f"Ủy nhiệm riêng của {unit}.", *(v["id"] for v in values)},
-            "definitions": {programme["id"], f"Báo cáo nhắc riêng của {unit}.", duty["id"], f"Chế độ báo cáo riêng của {unit}.", f"Chương trình riêng của {unit}.", aim["id"], *(i["id"] for i in indicators), *(a["id"] for a in assignments)}})
+            "definitions": {programme["id"], f"Báo cáo nhắc riêng của {unit}.", f"Báo cáo riêng của {unit}.", duty["id"], f"Chế độ báo cáo riêng của {unit}.", f"Chương trình riêng của {unit}.", aim["id"], *(i["id"] for i in indicators), *(a["id"] for a in assignments)}})
     return found
 
 
