@@ -1,5 +1,6 @@
 """A fitting request for any operation of the contract, in the world of world.py."""
 import itertools
+import re
 from datetime import date, timedelta
 
 from . import files
@@ -53,6 +54,8 @@ def path(world, op, **given):
         report = owe(world.service.cluster, duty, ["AA-W1"], "AA-BTG", "2026-12-01")["AA-W1"]
         world.must(by.post("/v1/reminders", {"duty": duty, "organizations": ["AA-W1"]}, [("Idempotency-Key", duty)]), 200)
         values.setdefault("reminder", by.items("/v1/reminders", report=report)[0]["id"])
+    if "{report}" in op.path:
+        values.setdefault("report", owe(world.service.cluster, fresh("BCM"), ["AA-TU"], "AA-BTG", "2026-12-01")["AA-TU"])
     if "{task}" in op.path:
         values.setdefault("task", f"due.{owe(world.service.cluster, fresh('VIEC'), ['AA-TU'], 'AA-BTG', '2026-12-01')['AA-TU']}.20261201")
     if "{report}" in op.path and "report" not in values:
@@ -111,6 +114,12 @@ def body(op_id, unit="AA-W1", parent=None):
         "report_duty_update": {"note": f"ghi chú {new}"},
         "report_consolidate": {},
         "report_comment_create": {"text": f"Ý kiến {new}"},
+        "report_edit": {"number": f"{new}-BC/TU"},
+        "report_request_return": {"reason": "Nhập nhầm số liệu"},
+        "report_return": {"reason": "Số liệu chưa khớp"},
+        "report_amend": {"reason": "Bổ sung số liệu"},
+        "report_extend": {"due_on": "2039-01-01", "reason": "Bão"},
+        "report_waive": {"reason": "Đơn vị mới thành lập"},
         "reminder_create": {"duty": "AA-BC", "late": True},
         "holiday_put": {"name": f"Ngày nghỉ {new}"},
         "mandate_create": {"unit": unit, "over": unit, "functions": ["read"]},
@@ -138,7 +147,9 @@ def headers(op, typed=True):
         return [("Content-Type", files.PDF)] if typed else []
     if op.id.endswith("_import") or op.id == "reminder_create":
         return [("Idempotency-Key", fresh("key"))]
-    if op.method == "PATCH" or op.method == "DELETE" or op.id in ("account_reset", "report_consolidate"):
+    if op.method == "POST" and re.fullmatch(r"/v1/reports/\{report\}/(submit|recall|request-return|receive|return|approve|amend|extend|waive|reinstate|consolidate)", op.path):
+        return [("If-Match", "*"), ("Idempotency-Key", fresh("key"))]
+    if op.method == "PATCH" or op.method == "DELETE" or op.id == "account_reset":
         return [("If-Match", "*")]
     if op.id in ("value_put", "holiday_put"):
         return [("If-None-Match", "*")]

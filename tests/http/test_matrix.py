@@ -25,7 +25,7 @@ ROLE = {"viewer": READ, "inspector": READ, "reporter": READ | {"values:write"}, 
 ROLE = {role: may | ({"audit:read"} if role in ("approver", "manager", "administrator", "inspector") else set()) for role, may in ROLE.items()}
 ROLE = {role: may | (DELEGATE | {"me:write"} if role != "connector" else set()) for role, may in ROLE.items()}
 ROLE = {role: may | ({"reports:write"} if "values:write" in may else set())
-        | ({"reports:submit", "reports:review"} if role == "approver" else set())
+        | ({"submissions:write", "reviews:write"} if role == "approver" else set())
         | ({"reminders:write"} if role in ("reporter", "approver", "manager") else set()) for role, may in ROLE.items()}
 
 # name: (seat, target, seen, definitions of it seen, functions of a mandate over it or None)
@@ -155,6 +155,9 @@ CASES = {
     "report_status": [path_of("defining", "/v1/report-status?duty={duty}"), lambda n, own: (f"/v1/report-status?duty={own.duty}&under={n.unit}", None, None, "filter")],
     "report_rates": [path_of("filter", "/v1/report-rates?by=unit&under={unit}"), path_of("defining", "/v1/report-rates?duty={duty}&from=2025-01-01"),
                      path_of("defining", "/v1/report-rates?by=period&programme={programme}&from=2025-01-01")],
+    "report_list": [path_of("filter", "/v1/reports?organization={unit}"), path_of("filter", "/v1/reports?under={unit}"),
+                    path_of("filter", "/v1/reports?recipient={unit}"), path_of("defining", "/v1/reports?duty={duty}"),
+                    path_of("defining", "/v1/reports?programme={programme}")],
     "report_duty_get": [path_of("definition", "/v1/report-duties/{duty}")],
     "report_duty_unit_list": [path_of("definition", "/v1/report-duties/{duty}/units?period=" + PERIOD)],
     "report_duty_update": [path_of("definition", "/v1/report-duties/{duty}", body=body("report_duty_update"), headers=tagged)],
@@ -207,10 +210,12 @@ CASES = {
     "client_list": [path_of("filter", "/v1/clients?organization={unit}")],
     "client_create": [path_of("body", "/v1/clients", body=body("client_create"))],
 }
+# What a caller may do with one report goes by more than where it lies: test_report_matrix.py walks it.
+REPORT = "/v1/reports/{report}"
 # Nothing in them names a target; what they give is searched all the same.
 PLAIN = {"me_get": "/v1/me", "my_task_list": "/v1/me/tasks?limit=1000", "my_session_list": "/v1/me/sessions", "delegation_list": "/v1/delegations", "organization_kind_list": "/v1/organization-kinds", "period_list": "/v1/periods", "holiday_list": "/v1/holidays", "programme_list": "/v1/programmes",
          "change_list": "/v1/changes?limit=1000"}
-COLLECTIONS = ("organizations", "programmes", "indicators", "values", "periods", "report-duties", "holidays", "reminders", "mandates", "accounts", "grants", "clients", "audit-events")
+COLLECTIONS = ("organizations", "programmes", "indicators", "values", "periods", "report-duties", "reports", "holidays", "reminders", "mandates", "accounts", "grants", "clients", "audit-events")
 
 
 # The directory names every unit of one's root by its code, name and kind, and is tested for what else it might tell.
@@ -417,7 +422,7 @@ def ask(who, op, request):
 # ---- the tests -------------------------------------------------------------------------------------------------
 def test_every_operation_stands_in_the_matrix(world):
     guarded = {op.id for op in world.contract.operations.values() if op.permission != "public"}
-    assert set(CASES) | set(PLAIN) | set(NAMED) == guarded
+    assert set(CASES) | set(PLAIN) | set(NAMED) == {op_id for op_id in guarded if not world.contract.operations[op_id].path.startswith(REPORT)}
     assert {op.permission for op in world.contract.operations.values()} <= set().union(*ROLE.values()) | {"public"}
 
 

@@ -6,7 +6,7 @@ import uuid
 
 import psycopg2
 import pytest
-from harness import reports
+from harness import reports, samples
 from harness.reports import REASON, Report, bring
 from harness.world import ROLES
 
@@ -179,3 +179,49 @@ def test_the_table_holds_nothing_else(cluster):
             if becomes(action, state, acceptance)}
     reachable = {cell: to for cell, to in table.items() if cell[1] in STATES[cell[2]]}
     assert reachable == {cell: to for cell, to in here.items() if cell[1] in STATES[cell[2]]}
+
+
+# ---- every operation on a report, over HTTP ---------------------------------------------------------------------
+@pytest.fixture
+def asked(world, places):
+    """Every operation below one submitted report, with a fitting request."""
+    report = places["approval", "submitted"]
+    made = []
+    for op in world.contract.operations.values():
+        # (what is uploaded is a file, and has tests of its own)
+        if op.path.startswith("/v1/reports/{report}") and (op.method, op.path.rsplit("/", 1)[1]) != ("POST", "attachments"):
+            given = {"attachment": str(uuid.uuid4())} if "{attachment}" in op.path else {}
+            made.append((op, samples.address(world, op, report=report.id, **given), samples.body(op.id), samples.headers(op)))
+    return made
+
+
+@pytest.mark.parametrize("seat", ["AA-W1-C1", "BB-W1"])
+def test_out_of_sight_a_report_is_like_none(world, asked, seat):
+    for op, address, body, headers in asked:
+        answer = world.at(seat, "approver").request(op.method, address, body, headers)
+        other = world.at(seat, "approver").request(op.method, address.replace(address.split("/")[3].split("?")[0], str(uuid.uuid4())), body, headers)
+        assert answer.status == 404, answer
+        assert (other.status, other.code) == (404, answer.code), op.id
+
+
+def test_without_the_right_nothing_is_written(world, asked):
+    for op, address, body, headers in asked:
+        if op.permission.endswith(":write"):
+            answer = world.at("AA-W1", "inspector").request(op.method, address, body, headers)
+            assert answer.status == 403 and answer.code == "forbidden", answer
+        assert world.anonymous.request(op.method, address, body, headers).status == 401
+
+
+def test_what_is_not_shown_to_a_reader_shows_nowhere(world, places):
+    """The words of a draft, and of a submission that was recalled, in no answer to anybody but the author."""
+    report = Report(world, reports.duty(world, copies=["AA-W2"])["code"])
+    report.enter()
+    report.submit("Lời đã rút lại")
+    report.must("recall")
+    report.write("Lời còn viết dở")
+    reads = [op for op in world.contract.operations.values() if op.path.startswith("/v1/reports") and op.method == "GET" and "{attachment}" not in op.path]
+    for seat in ("AA-BTG", "AA-TU", "AA-VP", "AA-W1-XD", "AA-W2"):
+        for op in reads:
+            answer = world.at(seat, "approver").get(samples.address(world, op, report=report.id))
+            assert "Lời" not in answer.text, (seat, op.id)
+    assert "Lời còn viết dở" in world.at("AA-W1", "viewer").get(report.path).text
