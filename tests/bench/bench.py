@@ -79,6 +79,10 @@ class Bench:
     def login(self, username):
         return self.api("POST", "/v1/sessions", {"username": username, "password": PASSWORD}).json()["access_token"]
 
+    def account(self, admin, username, unit, role):
+        self.api("POST", "/v1/accounts", {"username": username, "display_name": "Bench", "password": PASSWORD,
+                                          "grants": [{"organization": unit, "role": role}]}, admin)
+
     def make_province(self):
         rows = self.cluster.query("SELECT code, starts_on::text FROM period WHERE kind = 'quarter' AND starts_on <= today()"
                                   " ORDER BY starts_on DESC LIMIT 8")

@@ -10,6 +10,7 @@ from typing import Optional
 import gathering
 import attachments
 import peers
+import standing
 import todo
 from common import CELLS, GET, UNIT
 
@@ -250,7 +251,11 @@ def tasks(bench):
     return [Row(**row) for row in todo.tasks(bench)]
 
 
-WORKS = {"bulk": bulk, "get": get_one, "page": get_page, "put": put_one, "progress": progress, "consolidation": consolidation, "tasks": tasks,
+def matrix(bench):
+    return [Row(**row) for row in standing.standing(bench)]
+
+
+WORKS = {"bulk": bulk, "get": get_one, "page": get_page, "put": put_one, "progress": progress, "consolidation": consolidation, "standing": matrix, "tasks": tasks,
          "exports": beside_exports, "import": beside_import, "files": files, "memory": memory}
 
 
