@@ -218,7 +218,7 @@ def test_entered_every_table_shows_the_scope_alone(world, db, enter, relations, 
         keys = {key for key, in rows(db, f"SELECT DISTINCT scope_key FROM tiendo.{table}")}
         all_keys = {key for key, in cluster.query(f"SELECT DISTINCT scope_key FROM {table}")}
         # A mandate by kind is its giver's and concerns every unit of the kind below.
-        if table in ("programme", "programme_pillar", "indicator", "assignment", "assignment_unit", "target", "mandate"):
+        if table in ("programme", "programme_pillar", "indicator", "assignment", "assignment_unit", "target", "mandate", "report_duty"):
             assert keys <= covers, (table, keys - covers)
         elif table in ("account", "client", "access_grant") and role != "administrator":
             assert not keys, table
@@ -235,7 +235,8 @@ def test_entered_every_table_shows_the_scope_alone(world, db, enter, relations, 
 # Tables and views without a key of their own, and what they go by.
 BY_OTHERS = {"idempotency": "the caller", "organization_closure": "its units", "client_secret": "its client", "directory": "one's root, codes and names alone",
              "directory_span": "one's root, codes and names alone", "organization_carry": "its successor", "organization_lineage": "its units",
-             "reorganization": "its units", "task_read": "its account"}
+             "reorganization": "its units", "task_read": "its account", "holiday": "the country's, and one's root",
+             **{f"report_duty_{part}": "its duty" for part in ("organization", "section", "indicator", "stands_for")}}
 
 
 def test_tables_without_a_key_are_closed_or_ones_own(world, db, enter, relations):
