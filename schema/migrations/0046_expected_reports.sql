@@ -287,10 +287,14 @@ BEGIN
   END LOOP;
 END $$;
 
--- What is open and addressed to a unit that has ended goes to who followed it.
-CREATE FUNCTION reports_readdress() RETURNS int LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
-DECLARE changed int;
+-- What is open and addressed to a unit that has ended goes to who followed it; who followed the unit it reports to owes it nothing any more.
+CREATE FUNCTION reports_readdress() RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
+  INSERT INTO report_mark (duty_id, organization_id)
+  SELECT r.duty_id, r.organization_id
+  FROM organization q JOIN report r ON r.recipient_id = q.id JOIN report_duty d ON d.id = r.duty_id
+  WHERE q.valid_to < today() AND r.state IN ('expected', 'draft', 'returned')
+    AND report_recipient(r.organization_id, r.recipient_id, d.to_parent, today()) = r.organization_id;
   WITH was AS (
     SELECT r.id, report_recipient(r.organization_id, r.recipient_id, d.to_parent, today()) AS next, report_brief(r) AS brief
     FROM organization q JOIN report r ON r.recipient_id = q.id JOIN report_duty d ON d.id = r.duty_id
@@ -299,13 +303,10 @@ BEGIN
     UPDATE report r SET recipient_id = w.next, version = r.version + 1, updated_at = clock_now()
     FROM was w WHERE r.id = w.id AND w.next NOT IN (r.recipient_id, r.organization_id)
     RETURNING r AS row, w.brief
-  ), told AS (
-    INSERT INTO journal (account_id, client_id, grant_id, session_id, action, resource_type, resource_id, version, scope_key, programme_id, before, after)
-    SELECT me_account(), me_client(), me_grant(), me_session(), 'update', 'report', (n.row).id, (n.row).version, (n.row).scope_key, (n.row).programme_id, n.brief,
-      report_brief(n.row) FROM now_is n
   )
-  SELECT count(*) INTO changed FROM now_is;
-  RETURN changed;
+  INSERT INTO journal (account_id, client_id, grant_id, session_id, action, resource_type, resource_id, version, scope_key, programme_id, before, after)
+  SELECT me_account(), me_client(), me_grant(), me_session(), 'update', 'report', (n.row).id, (n.row).version, (n.row).scope_key, (n.row).programme_id, n.brief,
+    report_brief(n.row) FROM now_is n;
 END $$;
 
 -- ---- when ----------------------------------------------------------------------------------------------------
@@ -328,8 +329,8 @@ BEGIN
   PERFORM pg_advisory_xact_lock_shared(tree_lock());
   settled := (SELECT s.expected_on FROM report_state s);
   IF settled <> today() THEN
-    -- (a clock that was set back passes the same days again)
-    INSERT INTO report_mark (duty_id, since) SELECT d.id, least(settled, today()) FROM report_duty d ORDER BY d.id;
+    -- (a clock that was set back: who was followed by whom is looked at again, whatever the period)
+    INSERT INTO report_mark (duty_id, since) SELECT d.id, CASE WHEN settled < today() THEN settled END FROM report_duty d ORDER BY d.id;
     UPDATE report_state SET expected_on = today();
     PERFORM reports_readdress();
     RETURN 1;
