@@ -93,10 +93,16 @@ class Http:
         return line
 
     def _exactly(self, n):
-        while len(self.rest) < n:
-            self._fill()
-        data, self.rest = self.rest[:n], self.rest[n:]
-        return data
+        parts, missing = [self.rest], n - len(self.rest)
+        while missing > 0:
+            data = self.socket.recv(min(missing, 1 << 20))
+            if not data:
+                raise ConnectionResetError("the connection was closed in the middle of an answer")
+            parts.append(data)
+            missing -= len(data)
+        data = b"".join(parts)
+        self.rest = data[n:]
+        return data[:n]
 
     def _chunks(self):
         parts = []
