@@ -58,8 +58,6 @@ def path(world, op, **given):
         values.setdefault("report", owe(world.service.cluster, fresh("BCM"), ["AA-TU"], "AA-BTG", "2026-12-01")["AA-TU"])
     if "{task}" in op.path:
         values.setdefault("task", f"due.{owe(world.service.cluster, fresh('VIEC'), ['AA-TU'], 'AA-BTG', '2026-12-01')['AA-TU']}.20261201")
-    if "{report}" in op.path and "report" not in values:
-        values["report"] = owe(world.service.cluster, fresh("BAOCAO"), ["AA-TU"], "AA-BTG", "2026-12-01")["AA-TU"]
     if "{attachment}" in op.path:
         values.setdefault("attachment", world.must(world.at("AA-TU", "manager").post(
             target(f"/v1/reports/{values['report']}/attachments", name="a.pdf"), files.pdf(), [("Content-Type", files.PDF)]))["id"])
