@@ -24,10 +24,11 @@ BEGIN
 END $$;
 
 -- The tasks that a report makes as it stands: to write it, to write it again, to accept it, to answer who wants it back.
-CREATE FUNCTION report_task(kind text, r report) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+-- (stable, as what it calls is: so it is written into the query that calls it)
+CREATE FUNCTION report_task(kind text, r report) RETURNS text LANGUAGE sql STABLE AS $$
   SELECT concat_ws('.', kind, r.id, CASE kind WHEN 'due' THEN coalesce(to_char(r.due_on, 'YYYYMMDD'), '0')
     WHEN 'return_requested' THEN r.submissions || '-' || extract(epoch FROM r.return_requested_at)::bigint ELSE r.submissions::text END) $$;
-CREATE FUNCTION report_tasks(r report) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION report_tasks(r report) RETURNS text[] LANGUAGE sql STABLE AS $$
   SELECT ARRAY[CASE WHEN r.state IN ('expected', 'draft') THEN tiendo.report_task('due', r) WHEN r.state = 'returned' THEN tiendo.report_task('returned', r)
       WHEN r.state = 'amending' THEN tiendo.report_task('amend', r) WHEN r.state = 'submitted' THEN tiendo.report_task('review', r) ELSE '' END,
     CASE WHEN r.return_requested_at IS NOT NULL THEN tiendo.report_task('return_requested', r) ELSE '' END] $$;
@@ -100,10 +101,10 @@ BEGIN
 END $$;
 
 -- ---- the list ----------------------------------------------------------------------------------------------
--- urgency: the day a task falls on, what it is, and since when: earlier is more urgent.
+-- urgency: the day a task falls on, what it is, and since when: earlier is more urgent. open: where its thing is read.
 CREATE TYPE task AS (
   id text, kind text, title text, organization text, organization_name text, programme text, duty text, period text, report uuid, due_on date,
-  late boolean, missing int, reason text, reasons jsonb, since timestamptz, read boolean, urgency text
+  late boolean, missing int, reason text, reasons jsonb, since timestamptz, read boolean, urgency text, open text
 );
 CREATE FUNCTION task_urgency(day date, rank int, since timestamptz, code text) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT concat_ws(' ', coalesce(to_char(day, 'YYYY-MM-DD'), '9999-12-31'), rank, to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS'), code) $$;
@@ -115,7 +116,7 @@ BEGIN
   RETURN QUERY
   SELECT k.id, k.kind, d.title, r.organization_code, o.name, g.code::text, d.code::text, r.period_code, r.id, r.due_on, report_late(r.state, r.due_on),
     NULL::int, e.reason, e.reasons, coalesce(e.at, r.created_at), t.task IS NOT NULL,
-    task_urgency(r.due_on, k.rank, coalesce(e.at, r.created_at), r.organization_code)
+    task_urgency(r.due_on, k.rank, coalesce(e.at, r.created_at), r.organization_code), '/v1/reports/' || r.id
   FROM task_open_reports() r
     CROSS JOIN LATERAL (SELECT c.kind, c.rank, report_task(c.kind, r) AS id FROM (SELECT CASE r.state WHEN 'returned' THEN 'returned'
       WHEN 'amending' THEN 'amend' ELSE 'due' END AS kind, CASE r.state WHEN 'returned' THEN 1 WHEN 'amending' THEN 2 ELSE 3 END AS rank) c) k
@@ -128,20 +129,23 @@ END $$;
 
 -- What is to be accepted, and who wants a report back; nobody accepts what the account itself submitted.
 CREATE FUNCTION task_review() RETURNS SETOF task LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp ROWS 100 AS $$
+DECLARE mine uuid[] := ARRAY[me_account(), me_giver()];
 BEGIN
   IF NOT task_may('reviews:write') THEN RETURN; END IF;
   RETURN QUERY
   SELECT k.id, k.kind, d.title, r.organization_code, o.name, g.code::text, d.code::text, r.period_code, r.id, r.due_on,
     NOT coalesce(report_on_time(r.first_submitted_at, r.due_on), true), NULL::int,
     CASE k.kind WHEN 'return_requested' THEN r.return_requested END, NULL::jsonb, k.since, t.task IS NOT NULL,
-    task_urgency((k.since AT TIME ZONE 'Asia/Ho_Chi_Minh')::date, k.rank, k.since, r.organization_code)
+    task_urgency((k.since AT TIME ZONE 'Asia/Ho_Chi_Minh')::date, k.rank, k.since, r.organization_code), '/v1/reports/' || r.id
   FROM task_submitted_reports() r
     CROSS JOIN LATERAL (
       SELECT 'review' AS kind, report_task('review', r) AS id, 5 AS rank, r.submitted_at AS since WHERE r.state = 'submitted'
       UNION ALL SELECT 'return_requested', report_task('return_requested', r), 4, r.return_requested_at WHERE r.return_requested_at IS NOT NULL) k
     JOIN report_duty d ON d.id = r.duty_id JOIN programme g ON g.id = r.programme_id JOIN organization o ON o.id = r.organization_id
     LEFT JOIN task_read t ON t.account_id = me_account() AND t.task = k.id
-  WHERE NOT report_submitted_by_me(r.id);
+  -- (as report_submitted_by_me() has it)
+  WHERE NOT EXISTS (SELECT FROM (SELECT v.account_id, v.giver_id FROM report_version v WHERE v.report_id = r.id AND v.withdrawn_at IS NULL
+    ORDER BY v.n DESC LIMIT 1) v WHERE v.account_id = ANY (mine) OR v.giver_id = ANY (mine));
 END $$;
 
 -- The latest reminder of each open report to each unit the seat stands for. (What is read is no task any more; it stands among the reminders.)
@@ -152,7 +156,7 @@ BEGIN
   RETURN QUERY
   SELECT 'reminder.' || m.id, 'reminder', d.title, r.organization_code, o.name, g.code::text, d.code::text, r.period_code, r.id, r.due_on,
     report_late(r.state, r.due_on), NULL::int, m.message, NULL::jsonb, m.sent_at, t.task IS NOT NULL,
-    task_urgency(r.due_on, 6, m.sent_at, r.organization_code)
+    task_urgency(r.due_on, 6, m.sent_at, r.organization_code), '/v1/reminders/' || m.id
   FROM (SELECT DISTINCT ON (x.report_id, x.to_id) x.* FROM reminder x WHERE x.to_id = ANY (seats) ORDER BY x.report_id, x.to_id, x.sent_at DESC, x.id DESC) m
     JOIN report r ON r.id = m.report_id AND report_open(r.state)
     JOIN report_duty d ON d.id = r.duty_id JOIN programme g ON g.id = r.programme_id JOIN organization o ON o.id = r.organization_id
@@ -213,7 +217,8 @@ BEGIN
   )
   SELECT x.id, 'enter', g.title, o.code::text, o.name, g.code::text, NULL::text, x.period_code, NULL::uuid, x.due_on, coalesce(x.due_on < today(), false),
     x.missing, NULL::text, NULL::jsonb, NULL::timestamptz, t.task IS NOT NULL,
-    task_urgency(coalesce(x.due_on, x.ends_on), 0, NULL, o.code)
+    task_urgency(coalesce(x.due_on, x.ends_on), 0, NULL, o.code), concat('/v1/values/sheet?organization=', url_encode(o.code), '&period=',
+      url_encode(x.period_code), '&programme=', url_encode(g.code))
   FROM dated x JOIN programme g ON g.id = x.programme_id JOIN organization o ON o.id = x.organization_id
     LEFT JOIN task_read t ON t.account_id = me_account() AND t.task = x.id;
 END $$;
@@ -224,16 +229,6 @@ BEGIN
   RETURN QUERY SELECT * FROM task_review();
   RETURN QUERY SELECT * FROM task_enter();
   RETURN QUERY SELECT * FROM task_remind() t WHERE NOT t.read;
-END $$;
-
--- Where the thing of a task is read, and where the task is marked.
-CREATE FUNCTION task_links(t task) RETURNS json LANGUAGE plpgsql STABLE AS $$
-BEGIN
-  RETURN json_build_object('open', CASE t.kind WHEN 'reminder' THEN '/v1/reminders/' || split_part(t.id, '.', 2)
-      WHEN 'enter' THEN concat('/v1/values/sheet?organization=', url_encode(t.organization), '&period=', url_encode(t.period),
-        '&programme=', url_encode(t.programme))
-      ELSE '/v1/reports/' || t.report END,
-    'read', concat('/v1/me/tasks/', t.id, '/read'));
 END $$;
 
 -- Marks a task of the caller as read (or not): 404 when it has no such task. Marks of what is no longer missing below the seat go with it.
@@ -259,4 +254,4 @@ BEGIN
 END $$;
 
 GRANT EXECUTE ON FUNCTION reminder_read(uuid), task_may(text), task_below(), task_write(), task_review(), task_remind(), task_enter(), my_tasks(),
-  task_links(task), task_mark(text, boolean) TO tiendo_service;
+  task_mark(text, boolean) TO tiendo_service;

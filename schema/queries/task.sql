@@ -8,7 +8,7 @@
 -- filter unread: $::boolean = NOT t.read
 -- filter late: $::boolean = t.late
 SELECT t.id, t.kind, t.title, t.organization, t.organization_name, t.programme, t.duty, t.period, t.report, t.due_on, t.late, t.missing,
-  t.reason, t.reasons, tstz(t.since) AS since, t.read, task_links(t) AS links
+  t.reason, t.reasons, tstz(t.since) AS since, t.read, json_build_object('open', t.open, 'read', '/v1/me/tasks/' || t.id || '/read') AS links
 FROM my_tasks() t
 WHERE true
 
