@@ -157,7 +157,8 @@ def wards_indicator(world):
     ("organization_create", lambda u: {"parent": u}), ("programme_create", lambda u: {"scope": u}), ("programme_create", lambda u: {"owner": u}),
     ("assignment_create", lambda u: {"organization": u}), ("target_create", lambda u: {"organization": u}),
     ("account_create", lambda u: {"organization": u}), ("grant_create", lambda u: {"organization": u, "account": "aa-w1-c1.viewer"}),
-    ("client_create", lambda u: {"organization": u}), ("mandate_create", lambda u: {"over": u}), ("mandate_create", lambda u: {"unit": u})],
+    ("client_create", lambda u: {"organization": u}), ("report_duty_create", lambda u: {"to": u}), ("report_duty_create", lambda u: {"from": {"under": u}}),
+    ("report_duty_create", lambda u: {"copies": [u]}), ("mandate_create", lambda u: {"over": u}), ("mandate_create", lambda u: {"unit": u})],
     ids=lambda x: x if isinstance(x, str) else "")
 def test_by_reference_in_a_body(world, ids, wards_indicator, unchanged, op, change):
     operation = world.contract.operations[op]

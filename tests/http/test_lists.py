@@ -14,7 +14,7 @@ def aa(world):
     return world.at("AA-TU", "manager")
 
 
-PATHS = ["/v1/organizations", "/v1/organization-kinds", "/v1/programmes", "/v1/indicators", "/v1/periods", "/v1/values",
+PATHS = ["/v1/organizations", "/v1/organization-kinds", "/v1/programmes", "/v1/indicators", "/v1/periods", "/v1/holidays", "/v1/values",
          "/v1/organizations/AA-TU/children", "/v1/indicators/AA-SUM/assignments", "/v1/indicators/AA-SUM/targets"]
 
 
