@@ -75,7 +75,7 @@ def test_a_second_call_is_harmless_and_quick(up, state, port):
     began = time.monotonic()
     done = run("deploy/up", "--state", state, "--port", port, "--detach", "--no-install")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_the_credentials_are_the_owners_alone_and_whole(credentials, state):

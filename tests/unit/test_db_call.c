@@ -57,7 +57,7 @@ START_TEST(a_call_hands_out_a_result_for_each_statement)
             for (int k = 0; k < 3; k++)
                 (void)db_result_free(results[k]);
         }
-        for (int i = 0; i < 500 && stats().idle != 2; i++)
+        for (int i = 0; i < 6000 && stats().idle != 2; i++)
             (void)usleep(10000);
         ck_assert_uint_eq(stats().idle, 2);
         pool = db_pool_free(pool);
@@ -224,7 +224,7 @@ START_TEST(sessions_killed_under_the_threads_give_no_wrong_answer)
     ck_assert_int_gt(sum.good, 0);
     ck_assert_int_gt(sum.lost, 0);
     /* The last kill may have hit a connection that was just being opened. */
-    for (int i = 0; i < 300 && r != 0; i++) {
+    for (int i = 0; i < 6000 && r != 0; i++) {
         (void)usleep(10000);
         r = call_one(&ECHO("a", "b"), &result);
     }
@@ -237,7 +237,8 @@ static void *call_sleep(void *ret)
 {
     struct db_result *result = NULL;
 
-    *(int *)ret = call_one(&(struct db_statement){ .query = Q_SLEEP, .values = VALUES("0.4") }, &result);
+    atomic_store(
+        (atomic_int *)ret, call_one(&(struct db_statement){ .query = Q_SLEEP, .values = VALUES("2") }, &result));
     (void)db_result_free(result);
     return NULL;
 }
@@ -246,22 +247,20 @@ START_TEST(nothing_is_queued_behind_a_call_that_is_slow)
 {
     struct db_result *result = NULL;
     pthread_t thread;
-    int64_t start;
-    int slow = -1;
+    atomic_int slow = -1;
 
     open_pool(2, 1);
-    for (int i = 0; i < 500 && stats().idle != 2; i++)
+    for (int i = 0; i < 6000 && stats().idle != 2; i++)
         (void)usleep(10000);
     ck_assert_int_eq(pthread_create(&thread, NULL, call_sleep, &slow), 0);
     while (stats().idle == 2)
         (void)usleep(1000);
     (void)usleep(50000);
-    start = clock_mono_us();
     ck_assert_int_eq(call_one(&ECHO("a", "b"), &result), 0);
-    ck_assert_int_lt(clock_mono_us() - start, 250000);
+    ck_assert_int_eq(atomic_load(&slow), -1); /* it sleeps still */
     (void)db_result_free(result);
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
-    ck_assert_int_eq(slow, 0);
+    ck_assert_int_eq(atomic_load(&slow), 0);
 }
 END_TEST
 
@@ -289,7 +288,7 @@ START_TEST(a_stopped_server_is_told_and_its_return_noticed)
     fixture_ctl("stop");
     ck_assert_int_eq(call_one(&ECHO("a", "b"), &result), -ENOTCONN);
     fixture_ctl("start");
-    for (int i = 0; i < 300 && r != 0; i++) {
+    for (int i = 0; i < 6000 && r != 0; i++) {
         (void)usleep(10000);
         r = call_one(&ECHO("a", "b"), &result);
     }

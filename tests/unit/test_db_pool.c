@@ -38,7 +38,7 @@ static struct db_pool_stats stats(void)
 /* Waits until so many connections stand idle. */
 static void await_idle(unsigned n)
 {
-    for (int i = 0; i < 500 && stats().idle != n; i++)
+    for (int i = 0; i < 6000 && stats().idle != n; i++)
         (void)usleep(10000);
     ck_assert_uint_eq(stats().idle, n);
 }
@@ -48,9 +48,10 @@ static long pid_of(struct db_conn *conn)
     return fixture_number(conn, "SELECT pg_backend_pid()");
 }
 
+/* They are gone, and their sockets closed, when it returns. */
 static void kill_backends(void)
 {
-    fixture_run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test'");
+    fixture_run("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = 'test'");
 }
 
 START_TEST(a_lease_is_a_working_session_with_the_settings_made)
@@ -250,7 +251,7 @@ START_TEST(an_unclean_connection_is_replaced)
     give_unclean(spoil_mode);
     ck_assert_uint_eq(stats().lost, 0);
     conn = take();
-    for (int i = 0; i < 500 && sleeping != 0; i++) {
+    for (int i = 0; i < 6000 && sleeping != 0; i++) {
         (void)usleep(10000);
         sleeping = fixture_number(conn,
             "SELECT count(*) FROM pg_stat_activity WHERE state = 'active'"
@@ -328,26 +329,26 @@ START_TEST(a_stopped_server_is_told_at_once_and_its_return_noticed)
         ck_assert_int_eq(db_next(held, &result), -ECONNRESET);
     (void)db_pool_give(held);
     start = clock_mono_us();
-    ck_assert_int_eq(db_pool_take(pool, 2000, &conn), -ENOTCONN);
-    ck_assert_int_lt(clock_mono_us() - start, 1000000);
+    ck_assert_int_eq(db_pool_take(pool, 20000, &conn), -ENOTCONN);
+    ck_assert_int_lt(clock_mono_us() - start, 10000000);
     start = clock_mono_us();
     for (int i = 0; i < 1000; i++)
-        ck_assert_int_eq(db_pool_take(pool, 2000, &conn), -ENOTCONN);
-    ck_assert_int_lt(clock_mono_us() - start, 1000000);
+        ck_assert_int_eq(db_pool_take(pool, 20000, &conn), -ENOTCONN);
+    ck_assert_int_lt(clock_mono_us() - start, 10000000);
     ck_assert(stats().down);
     ck_assert_uint_eq(stats().open, 0);
     /* It does not hammer. */
     ck_assert_uint_lt(stats().failures, 50);
     ck_assert_int_eq(db_pool_ready(pool, 10), -ENOTCONN);
     /* It may have been told first that the server is shutting down. */
-    for (int i = 0; i < 500 && !strstr(error, "No such file"); i++) {
+    for (int i = 0; i < 6000 && !strstr(error, "No such file"); i++) {
         (void)usleep(10000);
         db_pool_last_error(pool, error, sizeof(error));
     }
     ck_assert_ptr_nonnull(strstr(error, "No such file"));
 
     fixture_ctl("start");
-    for (int i = 0; i < 300 && r != 0; i++) {
+    for (int i = 0; i < 6000 && r != 0; i++) {
         r = db_pool_take(pool, 100, &conn);
         if (r < 0)
             (void)usleep(10000);

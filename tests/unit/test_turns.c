@@ -14,6 +14,7 @@ struct one {
     pthread_t thread;
     struct turn turn;
     char key[16];
+    atomic_int tid;
     int result;
     unsigned place; /* in the order of being served */
 };
@@ -24,6 +25,7 @@ static void *take_turn(void *userdata)
 {
     struct one *one = userdata;
 
+    atomic_store(&one->tid, gettid());
     one->result = turns_enter(1, &one->turn, 20);
     if (one->result == 0) {
         one->place = atomic_fetch_add(&served, 1);
@@ -32,13 +34,33 @@ static void *take_turn(void *userdata)
     return NULL;
 }
 
+/* Whether the thread has gone to sleep: in line, for nobody else runs. */
+static bool sleeps(pid_t tid)
+{
+    char path[64], line[256] = "";
+    const char *state;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+    file = tid != 0 ? fopen(path, "re") : NULL;
+    if (file == NULL)
+        return false;
+    if (fgets(line, sizeof(line), file) == NULL)
+        line[0] = '\0';
+    fclose(file);
+    state = strrchr(line, ')');
+    return state != NULL && state[1] == ' ' && state[2] == 'S';
+}
+
 /* In line one after the other, while the only place is taken. */
 static void queue(struct one *one, const char *key, bool known)
 {
     snprintf(one->key, sizeof(one->key), "%s", key);
     one->turn = (struct turn){ one->key, known };
+    atomic_store(&one->tid, 0);
     ck_assert_int_eq(pthread_create(&one->thread, NULL, take_turn, one), 0);
-    usleep(30000);
+    while (!sleeps(atomic_load(&one->tid)))
+        usleep(1000);
 }
 
 START_TEST(a_free_place_is_had_at_once)
