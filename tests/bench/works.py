@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Optional
 
+import expecting
 import gathering
 import attachments
 import peers
@@ -251,12 +252,16 @@ def tasks(bench):
     return [Row(**row) for row in todo.tasks(bench)]
 
 
+def expected(bench):
+    return [Row(**row) for row in expecting.expecting(bench)]
+
+
 def matrix(bench):
     return [Row(**row) for row in standing.standing(bench)]
 
 
 WORKS = {"bulk": bulk, "get": get_one, "page": get_page, "put": put_one, "progress": progress, "consolidation": consolidation, "standing": matrix, "tasks": tasks,
-         "exports": beside_exports, "import": beside_import, "files": files, "memory": memory}
+         "expected": expected, "exports": beside_exports, "import": beside_import, "files": files, "memory": memory}
 
 
 def run(bench, only):
