@@ -11,11 +11,11 @@
 
 #include "spool.h"
 
-static char directory[] = "/tmp/tiendo-spool-XXXXXX";
+static char directory[32];
 
 static void set_up(void)
 {
-    strcpy(directory + sizeof(directory) - 7, "XXXXXX");
+    snprintf(directory, sizeof(directory), "/tmp/tiendo-spool-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(directory));
     signal(SIGXFSZ, SIG_IGN);
 }
