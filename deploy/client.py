@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, urlencode, urlsplit
 
+RESTED = 5     # seconds after which a kept connection is not used again
 PATIENCE = 60  # seconds for which a busy service is asked again
 
 
@@ -47,6 +48,11 @@ class Service:
         self.local = threading.local()
 
     def connection(self):
+        # (one that has rested may be closed by the other side at this very moment: what it was sent then cannot be known)
+        if getattr(self.local, "connection", None) is not None and time.monotonic() - self.local.used > RESTED:
+            self.local.connection.close()
+            self.local.connection = None
+        self.local.used = time.monotonic()
         if getattr(self.local, "connection", None) is None:
             kind = http.client.HTTPSConnection if self.tls else http.client.HTTPConnection
             self.local.connection = kind(self.host, self.port, timeout=120)

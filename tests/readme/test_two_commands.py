@@ -142,14 +142,18 @@ def test_the_tour_of_the_readme(up, state, port):
     assert "indicator;" in parts[3] and '"dry_run": true' in parts[3] and '"failed": 0' in parts[3]
     assert '"DN-06A"' in parts[4] and '"expected":' in parts[4]
     assert "Quý III/2026" in parts[5] and "Trấn Biên" in parts[5]
-    assert '["DN-731-26041","Đảng ủy phường Trung Dũng","Thành ủy Biên Hòa"]' in parts[6]
-    assert '["DN-26041","Đảng ủy phường Trấn Biên","Tỉnh ủy Đồng Nai"]' in parts[6] and "1662/NQ-UBTVQH15" in parts[6]
+    assert '"state": "draft"' in parts[6] and '"Ban Tuyên giáo và Dân vận Thành ủy"' in parts[6] and '["due","Báo cáo' in parts[6]
+    assert (pathlib.Path(os.environ.get("TMPDIR", "/tmp")) / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert '"report_incomplete"' in parts[7] and '["#/sections/next","required"' in parts[7] and '["DN-VPTU"' in parts[7]
+    assert '["DN-731-26041","Đảng ủy phường Trung Dũng","Thành ủy Biên Hòa"]' in parts[8]
+    assert '["DN-26041","Đảng ủy phường Trấn Biên","Tỉnh ủy Đồng Nai"]' in parts[8] and "1662/NQ-UBTVQH15" in parts[8]
 
 
 def test_the_demonstration_prints_the_provinces_table(up, state):
     done = run("deploy/demo", "--state", state)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    for word in ("DN-06B", "%", "Tỉnh ủy Thừa Thiên Huế", "Quận ủy Thuận Hóa", "Đảng ủy phường Trung Dũng", "hôm nay"):
+    for word in ("DN-06B", "%", "Tỉnh ủy Thừa Thiên Huế", "Quận ủy Thuận Hóa", "Đảng ủy phường Trung Dũng", "hôm nay", "gửi 9; nhắc lại trong ngày: gửi 0, đã có 9", "lần gửi 1 → 2",
+                 "Tổng hợp từ 85/98 báo cáo", "DN-BC-CAPTREN-2026-Q1.pdf"):
         assert word in done.stdout, done.stdout[-3000:]
     print(done.stdout)
 
