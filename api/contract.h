@@ -161,7 +161,7 @@ struct operation {
     const struct media *accepts; /* request bodies; none: the operation takes no body */
     size_t n_accepts;
     bool body_required;
-    bool stream; /* x-body: stream: its body is taken into a file as it comes, see upload.h */
+    bool stream;                  /* x-body: stream: its body is taken into a file as it comes, see upload.h */
     const struct media *produces; /* of 2xx answers */
     size_t n_produces;
     const uint16_t *statuses; /* every status the contract lists, ascending */
