@@ -226,11 +226,12 @@ CREATE FUNCTION report_aggregate(t report, owing uuid[], taken uuid[]) RETURNS S
 CREATE FUNCTION report_total_image(x report_total) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE WHEN x.indicator_id IS NOT NULL THEN jsonb_build_object('numerator', x.numerator, 'denominator', x.denominator, 'number', x.number,
     'percent', tiendo.percent(x.numerator, x.denominator), 'reported_units', x.reported_units, 'expected_units', x.expected_units, 'parts', x.parts) END $$;
-CREATE FUNCTION report_totals_changes(t report, was report_total[], now_is report_total[]) RETURNS jsonb LANGUAGE sql STABLE
+-- What was there before is told where it was something else.
+CREATE FUNCTION report_totals_changes(t report, was report_total[], now_is report_total[]) RETURNS json LANGUAGE sql STABLE
   SET search_path = tiendo, public, pg_temp AS $$
-  SELECT coalesce(jsonb_agg(jsonb_build_object('indicator', i.code, 'name', i.name, 'unit', i.unit, 'kind', i.kind, 'aggregation', i.aggregation, 'period', p.code,
+  SELECT coalesce(json_agg(json_build_object('indicator', i.code, 'name', i.name, 'unit', i.unit, 'kind', i.kind, 'aggregation', i.aggregation, 'period', p.code,
       'category', nullif(x.category, ''), 'change', CASE WHEN x.old = x.new THEN 'unchanged' ELSE change_of(x.old IS NOT NULL, x.new IS NOT NULL) END,
-      'old', x.old, 'new', x.new) ORDER BY d.position, p.starts_on, x.category), '[]')
+      'old', CASE WHEN x.old <> x.new OR x.new IS NULL THEN x.old END, 'new', x.new) ORDER BY d.position, p.starts_on, x.category), '[]')
   FROM (SELECT coalesce(n.indicator_id, o.indicator_id) AS indicator_id, coalesce(n.period_id, o.period_id) AS period_id,
       coalesce(n.category, o.category) AS category, report_total_image(o) AS old, report_total_image(n) AS new
     FROM unnest(was) o FULL JOIN unnest(now_is) n ON n.indicator_id = o.indicator_id AND n.period_id = o.period_id AND n.category = o.category) x
@@ -249,7 +250,7 @@ CREATE FUNCTION report_consolidation_faults(t report, body jsonb) RETURNS jsonb 
     WHERE NOT EXISTS (SELECT FROM report_duty_section s WHERE s.duty_id = t.duty_id AND s.code = g.code)) x $$;
 
 -- Replaces what was gathered and added up in the draft by what there is now; what a person wrote stays. Without a difference nothing is written.
-CREATE FUNCTION report_consolidate_step(p_report uuid, body jsonb, if_match text, request_id text) RETURNS jsonb
+CREATE FUNCTION report_consolidate_step(p_report uuid, body jsonb, if_match text, request_id text, OUT version bigint, OUT told text)
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   t report := report_enter_step(p_report, 'consolidate');
@@ -277,7 +278,7 @@ BEGIN
     FROM (SELECT x.*, row_number() OVER () AS at FROM report_sources(t, duties, states) x) s;
   sections := (SELECT coalesce(jsonb_agg(jsonb_build_object('code', d.code, 'title', d.title, 'change', CASE
         WHEN w.gathered IS NOT DISTINCT FROM g.gathered THEN 'unchanged' ELSE change_of(w.gathered IS NOT NULL, g.gathered IS NOT NULL) END,
-        'old', coalesce(w.gathered, '[]'), 'new', coalesce(g.gathered, '[]')) ORDER BY d.position), '[]')
+        'old', CASE WHEN w.gathered IS DISTINCT FROM g.gathered THEN coalesce(w.gathered, '[]') END, 'new', coalesce(g.gathered, '[]')) ORDER BY d.position), '[]')
     FROM report_duty_section d LEFT JOIN report_gathered(t, taken) g ON g.code = d.code
       LEFT JOIN report_section w ON w.report_id = t.id AND w.code = d.code
     WHERE d.duty_id = t.duty_id AND (body ->> 'sections' IS NULL OR body -> 'sections' ? d.code));
@@ -292,18 +293,16 @@ BEGIN
     UPDATE report x SET state = step.to_state, version = x.version + 1, updated_at = clock_now() WHERE x.id = t.id RETURNING * INTO t;
     PERFORM report_tell(was, t, 'consolidate', body, request_id);
   END IF;
-  RETURN jsonb_build_object('report', t.id, 'version', t.version, 'state', t.state, 'dry_run', dry, 'changed', changed,
-    'completeness', jsonb_build_object('received', cardinality(taken), 'expected', cardinality(owing), 'missing', missing),
+  version := t.version;
+  told := json_build_object('report', t.id, 'version', t.version, 'state', t.state, 'dry_run', dry, 'changed', changed,
+    'completeness', json_build_object('received', cardinality(taken), 'expected', cardinality(owing), 'missing', missing),
     'sections', sections, 'figures', report_totals_changes(t, old_totals, totals));
 END $$;
 CREATE FUNCTION report_consolidate(ref text, body jsonb, if_match text, request_id text) RETURNS TABLE (status int, version text, body_out text)
   LANGUAGE plpgsql AS $$
-DECLARE done jsonb := report_consolidate_step(path_report(ref), coalesce(body, '{}'), if_match, request_id);
 BEGIN
-  status := 200;
-  version := done ->> 'version';
-  body_out := done::text;
-  RETURN NEXT;
+  RETURN QUERY SELECT 200, s.version::text, s.told
+    FROM report_consolidate_step(path_report(ref), coalesce(body, '{}'), if_match, request_id) s;
 END $$;
 
 GRANT EXECUTE ON FUNCTION report_figures_now(report), change_of(boolean, boolean), report_figure_image(report_figure), gathered_changes(jsonb, jsonb),

@@ -18,8 +18,9 @@ def consolidation(bench):
         bench.cluster.psql("tiendo", "-c", "SET search_path = tiendo", "-c", AGAIN.format(report))
         for times, changed in ((anew, True), (same, False)):
             began = time.monotonic()
-            found = bench.api("POST", f"/v1/reports/{report}/consolidate", {}, bench.token, [("If-Match", "*")]).json()
+            answer = bench.api("POST", f"/v1/reports/{report}/consolidate", {}, bench.token, [("If-Match", "*")])
             times.append(1000 * (time.monotonic() - began))
+            found = answer.json()
             if found["changed"] is not changed or found["completeness"]["received"] != 95 or {f["new"]["reported_units"] for f in found["figures"]} != {95} \
                     or len(found["figures"]) != 8 or [len(s["new"]) for s in found["sections"]] != [95] * 4:
                 raise RuntimeError(f"consolidation: {str(found)[:500]}")

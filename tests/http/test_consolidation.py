@@ -208,7 +208,9 @@ def test_a_run_that_finds_no_difference_changes_nothing(world, cluster):
     first = q.run()
     events = len(q.own.author.items(f"{q.own.path}/history"))
     again = q.run()
-    assert not again["changed"] and again["version"] == first["version"] and {f["change"] for f in again["figures"]} == {"unchanged"}
+    assert not again["changed"] and again["version"] == first["version"]
+    assert [(x["change"], x["old"]) for x in again["figures"] + again["sections"]] == [("unchanged", None)] * 3
+    assert [x["new"] for x in again["figures"] + again["sections"]] == [x["new"] for x in first["figures"] + first["sections"]]
     assert len(q.own.author.items(f"{q.own.path}/history")) == events
     assert cluster.query("SELECT count(*) FROM journal WHERE resource_id = %s AND action = 'consolidate'", [q.own.id]) == [(1,)]
 
