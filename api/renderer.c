@@ -85,13 +85,13 @@ static bool find_script(const struct config *config, char path[PATH_MAX])
     return false;
 }
 
-/* Nothing of ours goes with it: no environment, no descriptor but its socket, no blocked signal. */
+/* Nothing of ours goes with it: nothing of the environment, no descriptor but its socket, no blocked signal. */
 static int spawn(const char *path, const struct config *config, int socket, pid_t *ret_pid)
 {
     char memory[NUMBER_ROOM], seconds[NUMBER_ROOM];
-    char *const argv[] = { (char[]){ PYTHON }, (char[]){ "-I" }, (char[]){ "-B" }, (char[]){ "-Xutf8" }, (char *)path,
+    char *const argv[] = { (char[]){ PYTHON }, (char[]){ "-sPB" }, (char[]){ "-Xutf8" }, (char *)path,
         (char[]){ "--serve" }, (char[]){ "--memory" }, memory, (char[]){ "--seconds" }, seconds, NULL };
-    char *const env[] = { NULL };
+    char *const env[] = { (char[]){ "PYTHONHASHSEED=0" }, NULL }; /* the same report is the same bytes */
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
     sigset_t none, all;

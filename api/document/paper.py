@@ -11,7 +11,7 @@ BLANK_DATE = "ngày        tháng        năm"
 NOTHING = "Không có nội dung."
 WORD_MAX = 40  # longer words are given places to break
 PARAGRAPH_MAX = 4000  # longer paragraphs are laid out in parts
-PARAGRAPH_COST = 60  # what a paragraph costs beside its letters
+PARAGRAPH_COST = 120  # what a paragraph costs beside its letters
 
 STATE_KINDS = {"people_committee", "department", "one_stop_centre", "fatherland_front_committee", "socio_political_organization", "press_agency"}
 COMMITTEES = {"provincial_party_committee", "city_party_committee", "district_party_committee", "town_party_committee",
