@@ -46,21 +46,13 @@ CREATE INDEX reminder_to ON reminder (to_id, sent_at);
 CREATE INDEX reminder_seat ON reminder (seat_id) WHERE seat_id IS NOT NULL;
 CREATE INDEX reminder_key ON reminder (scope_key);
 
--- Seen with the unit it is about, by whom it is addressed to, and by who sent it: whoever merely gets a report or its copy sees its own.
+-- Seen with the unit it is about (its key is its report's, and follows it), by whom it is addressed to, and by who sent it: whoever merely
+-- gets a report or its copy sees its own.
 DO $do$ BEGIN PERFORM protect('reminder', 'programme_id'); END $do$;
 CREATE POLICY service_addressed ON reminder FOR SELECT TO tiendo_service
   USING (to_id = ANY ((SELECT me_seats())::uuid[]) OR seat_id = ANY ((SELECT me_seats())::uuid[]));
 GRANT SELECT (id, report_id, duty_id, programme_id, organization_id, organization_code, scope_key, period_id, period_code, kind, to_id, to_code,
   message, seat_id, seat_code, days, due_on, day, sent_at) ON reminder TO tiendo_service;
-
--- A reminder stands where its report does.
-CREATE FUNCTION reminder_follow() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
-BEGIN
-  UPDATE reminder m SET scope_key = new.scope_key WHERE m.report_id = new.id;
-  RETURN NULL;
-END $$;
-CREATE TRIGGER reminder_follow AFTER UPDATE OF scope_key ON report FOR EACH ROW WHEN (old.scope_key <> new.scope_key)
-  EXECUTE FUNCTION reminder_follow();
 
 -- ---- by hand -----------------------------------------------------------------------------------------------
 -- Whether the entered caller may urge this unit about a report addressed to that one: as the one it is addressed to, as a unit above it, or

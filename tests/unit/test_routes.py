@@ -50,6 +50,12 @@ class Whole(unittest.TestCase):
         self.assertEqual(json.loads(outputs["openapi.json"])["openapi"], "3.1.0")
         self.assertIn("thing.sql", outputs["routes.d"])
 
+    def test_a_list_may_begin_at_its_end(self):
+        for sort, listed, descending in (("asc", "tree", "false"), ("desc", "tree, -tree", "true")):
+            code, messages, outputs = run([(SQL, "-- sort tree asc:", f"-- sort tree {sort}:"), (CONTRACT, "enum: [tree, code", f"enum: [{listed}, code")])
+            self.assertEqual((code, messages), (0, ""))
+            self.assertIn(f".descending = {descending},", outputs["routes.c"])
+
     def test_nothing_is_written_on_a_fault(self):
         code, _, outputs = run([(CONTRACT, "x-permission: things:write", "x-note: none")])
         self.assertEqual(code, 1)
