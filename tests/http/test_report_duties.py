@@ -273,3 +273,15 @@ def test_changes_are_journalled_and_lead_to_the_duty(world, aa, made, cluster):
     key = cluster.query("SELECT scope_key FROM organization WHERE code = 'AA-TU'")[0][0]
     assert rows == [("create", 1, None, "Báo cáo quý", key, True), ("update", 2, "Báo cáo quý", "Tên khác", key, True)]
     assert cluster.query("SELECT tiendo.journal_subject('report_duty', %s, 1)", [duty["id"]]) == [(f"/v1/report-duties/{duty['id']}",)]
+
+
+def test_the_question_beforehand_and_the_audit_trail_know_a_duty_by_name(world, aa, made):
+    duty = made()["code"]
+
+    def ask(who):
+        return who.get("/v1/me/permissions", action="report_duty_update", resource=f"report_duty:{duty}").json()
+    assert ask(aa)["reason"] == ask(world.at("AA-BTG", "manager"))["reason"] == "granted"
+    for who, reason in ((world.at("AA-W1", "manager"), "outside"), (world.at("AA-TU", "viewer"), "role"), (world.at("BB-TU", "manager"), "not_visible")):
+        assert ask(who)["reason"] == reason, who
+    assert aa.get("/v1/audit-events", resource=f"report_duty:{duty}").status == 200
+    assert aa.get("/v1/audit-events", resource="report_duty:NO-SUCH").status == 422
