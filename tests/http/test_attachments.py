@@ -1,16 +1,18 @@
 """Files attached to reports: what is taken and what is not, who sees them, and how they go in and out."""
 import base64
 import hashlib
+import json
 import os
 import pathlib
 import time
 import zipfile
 from urllib.parse import quote
 
+import psycopg2
 import pytest
 from harness import files, reports
 from harness.client import Http, target
-from harness.crowd import together, wait_for
+from harness.crowd import patient, together, wait_for
 from harness.files import DOCX, JPEG, MB, PDF, PNG, XLSX
 from harness.reports import REASON, Report
 from harness.samples import fresh
@@ -325,12 +327,60 @@ def test_of_two_at_once_one_signed_original_is_kept(world, report):
     assert len(names(report)) == 1
 
 
+@pytest.mark.parametrize("turn", range(4))
+def test_what_comes_while_a_report_is_submitted_is_in_it_or_refused(world, cluster, report, turn):
+    report.write()
+    callers = [Caller(world, report.author.token) for _ in range(4)]
+    data = files.pdf(200_000 * (turn + 1))
+    answers = together(callers, lambda by, i: patient(lambda: report.do("submit", by=by) if i == 0 else post(report, data, name=f"{i}.pdf", by=by)))
+    assert answers[0].status == 200 and {a.status for a in answers[1:]} <= {201, 409}, answers
+    kept = {a.json()["name"] for a in answers[1:] if a.status == 201}
+    assert set(names(report, report.reviewer)) == kept
+    assert all(a.code == "wrong_state" for a in answers[1:] if a.status == 409)
+    assert cluster.query("SELECT count(*) FROM tiendo.attachment WHERE report_id = %s AND added_in > 1", [report.id]) == [(0,)]
+
+
 def test_adding_and_removing_are_in_the_journal(cluster, report):
     made = attach(report, name="Tên riêng.pdf")
     assert remove(report, made).status == 204
     rows = cluster.query("SELECT action, before::text, after::text FROM tiendo.journal WHERE resource_id = %s ORDER BY xid, seq", [made["id"]])
     assert [r[0] for r in rows] == ["create", "delete"] and made["sha256"] in rows[0][2] and rows[1][2] is None
     assert "Tên riêng" not in str(rows)
+
+
+def test_the_serving_role_writes_by_its_functions_alone(world, cluster, report):
+    made = attach(report)
+    kid = cluster.query("SELECT kid FROM tiendo.signing_key WHERE signs_until IS NULL ORDER BY created_at DESC LIMIT 1")[0][0]
+    claims = json.loads(base64.urlsafe_b64decode(report.author.token.split(".")[1] + "=="))
+    session = cluster.query("SELECT s.id::text, s.grant_id::text FROM tiendo.session s WHERE s.id::text = ANY (%s)", [[str(v) for v in claims.values()]])[0]
+    put = "SELECT attachment_put(%s, %s, 'x')"
+
+    def run(*statements, permission="reports:write", entered=True):
+        connection = psycopg2.connect(cluster.dsn("tiendo_service"))
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute("SET LOCAL search_path = tiendo, public")
+                if entered:
+                    cursor.execute("SELECT enter(%s, %s, %s, %s)", [session[1], session[0], kid, permission])
+                for sql, parameters in statements:
+                    cursor.execute(sql, parameters)
+            return None
+        except psycopg2.Error as error:
+            return error.pgcode
+        finally:
+            connection.close()
+
+    another = "0198c5a2-7d1a-7d00-8a01-2b3c4d5e6f99"
+    assert run((put, [another, 0]), entered=False) == "TD403"
+    assert run((put, [another, 0]), permission="reports:read") == "TD403"
+    assert run((put, [made["id"], 7])) == "TD403", "what is there is not added to"
+    assert run((put, [another, 0])) == "23503", "chunks are of an attachment, or of nothing"
+    for sql in ("DELETE FROM attachment", "UPDATE attachment_chunk SET data = 'x'", "INSERT INTO attachment_chunk VALUES (gen_random_uuid(), 0, 'x')"):
+        assert run((sql, None)) == "42501"
+    create = "SELECT * FROM attachment_create(%s, %s, 'annex', 'a.pdf', NULL, 'application/pdf', %s, repeat('0', 64), 'x')"
+    assert run((put, [another, 0]), (create, [report.id, another, 2])) == "P0001", "as large as it says"
+    assert run((put, [another, 1]), (create, [report.id, another, 1])) == "P0001", "and from its beginning"
+    assert fetch(report, made).body == files.pdf()
 
 
 # ---- an Idempotency-Key -----------------------------------------------------------------------------------------
