@@ -368,7 +368,7 @@ DECLARE
   marks bigint[] := ARRAY(SELECT m.seq FROM report_mark m WHERE m.duty_id = duty);
 BEGIN
   IF marks <> '{}' AND pg_try_advisory_xact_lock_shared(tree_lock()) AND pg_try_advisory_xact_lock(report_expect_lock(duty))
-      AND (SELECT s.whole FROM report_settle_duty(duty, NULL, NULL, 500) s) THEN
+      AND (SELECT s.whole FROM report_settle_duty(duty, NULL, NULL, 200) s) THEN
     DELETE FROM report_mark m WHERE m.seq = ANY (marks);
   END IF;
 END $$;

@@ -118,7 +118,7 @@ def test_a_duty_that_ends_asks_for_no_period_after_it(world, cluster, aa, two):
 
 
 def test_many_reports_are_made_behind_the_answer(world, cluster, aa):
-    """What would take long is not waited for: 500 rows are written with the request, the others by the background."""
+    """What would take long is not waited for: 200 rows are written with the request, the others by the background."""
     ward = samples.fresh("AA-EM")
     world.unit(aa, ward, "Đảng ủy phường đông", WARD, "AA-TU")
     cluster.query("""SET ROLE tiendo_owner; WITH made AS (
