@@ -33,7 +33,7 @@ def browser(world, directory):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     made = webdriver.Chrome(service=Driver(shutil.which("chromedriver")), options=options)
-    made.set_page_load_timeout(60)
+    made.set_page_load_timeout(180)
     yield made
     made.quit()
 
@@ -41,14 +41,14 @@ def browser(world, directory):
 @pytest.fixture(scope="module")
 def page(browser, world):
     browser.get(f"http://127.0.0.1:{world.service.port}/docs")
-    WebDriverWait(browser, 60).until(is_now.presence_of_element_located((By.CSS_SELECTOR, ".opblock-tag")))
+    WebDriverWait(browser, 180).until(is_now.presence_of_element_located((By.CSS_SELECTOR, ".opblock-tag")))
     for heading in browser.find_elements(By.CSS_SELECTOR, ".opblock-tag[data-is-open=false]"):
         browser.execute_script("arguments[0].click()", heading)
-    WebDriverWait(browser, 60).until(is_now.presence_of_element_located((By.CSS_SELECTOR, ".opblock")))
+    WebDriverWait(browser, 180).until(is_now.presence_of_element_located((By.CSS_SELECTOR, ".opblock")))
     return browser
 
 
-def wait(browser, condition, seconds=30):
+def wait(browser, condition, seconds=180):
     return WebDriverWait(browser, seconds).until(condition)
 
 
