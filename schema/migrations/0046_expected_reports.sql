@@ -361,13 +361,13 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION report_expect(int) TO tiendo_service;
 
--- A changed duty's reports are there with the change, as long as they are few; many are left to the background, which the change has told.
--- Called when all of the duty has been written.
+-- A changed duty's reports are there with the change, as long as few are to be looked at and written; many are left to the background, which
+-- the change has told. Called when all of the duty has been written.
 CREATE FUNCTION report_expect_duty(duty uuid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   marks bigint[] := ARRAY(SELECT m.seq FROM report_mark m WHERE m.duty_id = duty);
 BEGIN
-  IF marks <> '{}' AND pg_try_advisory_xact_lock_shared(tree_lock()) AND pg_try_advisory_xact_lock(report_expect_lock(duty))
+  IF marks <> '{}' AND NOT EXISTS (SELECT FROM report r WHERE r.duty_id = duty OFFSET 1000) AND pg_try_advisory_xact_lock_shared(tree_lock()) AND pg_try_advisory_xact_lock(report_expect_lock(duty))
       AND (SELECT s.whole FROM report_settle_duty(duty, NULL, NULL, 200) s) THEN
     DELETE FROM report_mark m WHERE m.seq = ANY (marks);
   END IF;
