@@ -22,6 +22,8 @@ CREATE TABLE report (
   data_to date,
   due_on date,
   first_due_on date,
+  -- nothing classified is kept here
+  classification text NOT NULL DEFAULT 'unclassified' CHECK (classification = 'unclassified'),
   number text CONSTRAINT report_number_shape CHECK (number ~ '^[^[:cntrl:]]{1,60}$'),
   issued_on date,
   -- how often it has been submitted, and which submission others read; NULL: none

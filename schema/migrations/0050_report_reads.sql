@@ -117,7 +117,7 @@ BEGIN
     r.period_code AS period, about ->> 'period_name' AS period_name, r.state, report_late(r.state, r.due_on) AS late, r.acceptance,
     r.data_from, r.data_to, r.due_on, r.first_due_on, r.due_on IS DISTINCT FROM r.first_due_on AS extended,
     CASE seen WHEN 'submitted' THEN v.number ELSE r.number END AS number, CASE seen WHEN 'submitted' THEN v.issued_on ELSE r.issued_on END AS issued_on,
-    seen AS view,
+    r.classification, seen AS view,
     CASE WHEN v.n IS NOT NULL THEN json_build_object('n', v.n, 'submitted_at', tstz(v.submitted_at), 'submitted_by', report_seat(r.id, v.seat_id),
       'on_behalf', v.on_behalf, 'on_time', v.on_time, 'accepted_at', tstz(v.accepted_at), 'accepted_as', v.accepted_as,
       'recalled_at', tstz(v.withdrawn_at)) END AS submission,

@@ -49,6 +49,14 @@ def test_every_fault_of_a_draft_is_told(report):
     assert {("#/sections/0/text", "too_long"), ("#/sections/1/code", "unknown_reference"), ("#/sections/2/code", "repeated")} <= set(answer.faults())
 
 
+def test_nothing_classified_is_taken(world, report):
+    assert report.read()["classification"] == "unclassified"
+    assert world.must(report.do("edit", {"classification": "unclassified"}), 200)["classification"] == "unclassified"
+    for word in ("secret", "mật", None):
+        answer = report.do("edit", {"classification": word})
+        assert answer.status == 422 and "#/classification" in answer.pointers(), answer
+
+
 def test_a_write_needs_the_version_it_replaces(report):
     assert report.do("edit", {"number": "1-BC/ĐU"}, match=None).status == 428
     report.write()
