@@ -39,6 +39,9 @@ def test_a_repeated_request_is_replayed_and_another_is_422(world, send, op):
         code = world.indicator(world.at("AA-TU", "manager"), samples.fresh("AA-I"), "AA-P", "number")["code"]
         path = f"/v1/indicators/{code}/targets"
         post = lambda b: world.at("AA-TU", "manager").post(path, b, [("Idempotency-Key", key)])  # noqa: E731
+    elif op.id == "report_comment_create":
+        path = samples.address(world, op)
+        post = lambda b: world.at("AA-TU", "manager").post(path, b, [("Idempotency-Key", key)])  # noqa: E731
     else:
         post = lambda b: send(op, b, key)  # noqa: E731
     first = post(body)
@@ -51,7 +54,7 @@ def test_a_repeated_request_is_replayed_and_another_is_422(world, send, op):
 
 
 def _changed(body):
-    for name, value in (("name", "Khác"), ("title", "Khác"), ("display_name", "Khác"), ("note", "khác"), ("valid_to", "2031-12-31"),
+    for name, value in (("name", "Khác"), ("title", "Khác"), ("text", "Khác"), ("display_name", "Khác"), ("note", "khác"), ("valid_to", "2031-12-31"),
                         ("role", "reporter"), ("functions", ["read", "enter"])):
         if name in body:
             return {name: value}
