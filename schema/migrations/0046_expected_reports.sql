@@ -115,7 +115,7 @@ BEGIN
     FROM report_duty_owes(d, on_day, units) x
       LEFT JOIN organization_span s ON d.to_parent AND s.organization_id = x.organization_id AND s.validity @> on_day
       LEFT JOIN organization q ON q.id = s.parent_id) w
-  WHERE w.recipient_id <> w.organization_id AND w.organization_id <> ALL (stood);
+  WHERE w.recipient_id <> w.organization_id AND w.organization_id NOT IN (SELECT unnest(stood));
 END $$;
 
 -- ---- bringing reports in line ------------------------------------------------------------------------------
@@ -367,7 +367,8 @@ CREATE FUNCTION report_expect_duty(duty uuid) RETURNS void LANGUAGE plpgsql SECU
 DECLARE
   marks bigint[] := ARRAY(SELECT m.seq FROM report_mark m WHERE m.duty_id = duty);
 BEGIN
-  IF marks <> '{}' AND NOT EXISTS (SELECT FROM report r WHERE r.duty_id = duty OFFSET 1000) AND pg_try_advisory_xact_lock_shared(tree_lock()) AND pg_try_advisory_xact_lock(report_expect_lock(duty))
+  IF marks <> '{}' AND NOT EXISTS (SELECT FROM report r WHERE r.duty_id = duty OFFSET 1000)
+      AND pg_try_advisory_xact_lock_shared(tree_lock()) AND pg_try_advisory_xact_lock(report_expect_lock(duty))
       AND (SELECT s.whole FROM report_settle_duty(duty, NULL, NULL, 200) s) THEN
     DELETE FROM report_mark m WHERE m.seq = ANY (marks);
   END IF;
