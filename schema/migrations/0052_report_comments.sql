@@ -66,6 +66,7 @@ CREATE FUNCTION report_comment_step(p_report uuid, new_id uuid, body jsonb, requ
 DECLARE
   r report := (SELECT x FROM report x WHERE x.id = p_report);
   mine boolean := report_is_mine(r.organization_id, r.scope_key, r.entered_by);
+  recipient_key text := (SELECT o.scope_key FROM organization o WHERE o.id = r.recipient_id);
   made report_comment;
 BEGIN
   IF r.id IS NULL OR NOT report_in_dialogue(r.programme_id, r.scope_key, r.recipient_id) THEN PERFORM fail(404, 'not_found'); END IF;
@@ -78,9 +79,12 @@ BEGIN
     CASE WHEN mine THEN 'author' ELSE 'recipient' END, mine AND r.first_submitted_at IS NULL, r.shown, me_seat(), o.code, me_account(), me_giver(), me_client()
   FROM organization o WHERE o.id = me_seat()
   RETURNING * INTO made;
-  -- What the unit says among its own is not told to those above it.
+  -- What the unit says among its own is not told to those above it; what it says to a recipient that does not stand above it, there too.
   IF NOT made.internal THEN
     PERFORM journal('comment', 'report', r.id, r.version, r.scope_key, NULL, report_comment_json(made)::jsonb, request_id, r.programme_id);
+    IF mine AND NOT r.scope_key ^@ recipient_key THEN
+      PERFORM journal('comment', 'report', r.id, r.version, recipient_key, NULL, report_comment_json(made)::jsonb, request_id, r.programme_id);
+    END IF;
   END IF;
   RETURN report_comment_json(made);
 END $$;

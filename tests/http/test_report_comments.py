@@ -107,3 +107,9 @@ def test_the_journal_tells_of_it_but_not_of_what_a_unit_says_to_itself(world, cl
     world.must(say(made, made.reviewer, "Cho cả hai"))
     rows = cluster.query("SELECT action, after ->> 'text' FROM journal WHERE resource_type = 'report' AND resource_id = %s AND action = 'comment'", [made.id])
     assert rows == [("comment", "Cho cả hai")]
+    cluster.query("DELETE FROM report_duty_indicator WHERE duty_id = (SELECT duty_id FROM report WHERE id = %s) RETURNING 1", [made.id])
+    made.send(results="Xong")
+    world.must(say(made, made.author, "Gửi Ban"))
+    told = cluster.query("""SELECT o.code FROM journal j JOIN organization o ON o.scope_key = j.scope_key
+        WHERE j.resource_id = %s AND j.after ->> 'text' = 'Gửi Ban' ORDER BY 1""", [made.id])
+    assert told == [("AA-BTG",), ("AA-W1",)], "where the unit stands, and where the one it reports to stands"
