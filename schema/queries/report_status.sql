@@ -24,13 +24,14 @@ FROM (
     SELECT r.scope_key, r.organization_id, r.organization_code, r.duty_id, r.period_code, a.ends_on, r.state, r.due_on, r.submitted_at, r.first_submitted_at,
       r.id AS report_id, r.version, r.submissions, r.return_requested IS NOT NULL AS return_requested, NULL::uuid AS by_duty, NULL AS by_period
     FROM report_asked((SELECT filter_duty_list(:duty, 'duty')), (SELECT filter_standing_periods(:period, :period_in, :from, :to))) a
-      CROSS JOIN LATERAL (SELECT x.* FROM report x WHERE x.duty_id = a.duty_id AND x.period_id = a.period_id AND x.state <> 'withdrawn' OFFSET 0) r
+      CROSS JOIN LATERAL (SELECT x.* FROM report x WHERE x.duty_id = a.duty_id AND x.period_id = a.period_id AND x.state <> 'withdrawn'
+        AND x.scope_key >= (SELECT report_lo()) AND x.scope_key < (SELECT report_hi()) OFFSET 0) r
     UNION ALL
     SELECT r.scope_key, r.organization_id, r.organization_code, r.duty_id, NULL, r.due_on, r.state, r.due_on, r.submitted_at, r.first_submitted_at,
       r.id, r.version, r.submissions, r.return_requested IS NOT NULL, NULL, NULL
-    FROM report r
-    WHERE r.duty_id = ANY ((SELECT filter_duty_list(:duty, 'duty'))::uuid[]) AND r.state <> 'withdrawn' AND r.period_id IS NULL
-      AND :period::text IS NULL AND :period_in::text[] IS NULL AND coalesce(r.due_on >= :from::date, :from::date IS NULL) AND coalesce(r.due_on <= :to::date, :to::date IS NULL)
+    FROM unnest((SELECT filter_duty_list(:duty, 'duty'))) a(duty_id)
+      CROSS JOIN LATERAL (SELECT x.* FROM report x WHERE x.duty_id = a.duty_id AND x.period_id IS NULL AND x.state <> 'withdrawn' AND x.scope_key >= (SELECT report_lo()) AND x.scope_key < (SELECT report_hi()) OFFSET 0) r
+    WHERE :period::text IS NULL AND :period_in::text[] IS NULL AND coalesce(r.due_on >= :from::date, :from::date IS NULL) AND coalesce(r.due_on <= :to::date, :to::date IS NULL)
     UNION ALL
     SELECT r.scope_key, r.organization_id, r.organization_code, s.duty_id, s.period_code, s.day, r.state, r.due_on, r.submitted_at, r.first_submitted_at,
       r.id, r.version, r.submissions, r.return_requested IS NOT NULL, r.duty_id, r.period_code
@@ -70,14 +71,14 @@ FROM (
     SELECT r.organization_id, r.scope_key, r.organization_code, r.duty_id, d.code AS duty_code, r.period_id, r.period_code, a.ends_on, r.state, r.acceptance, r.due_on, r.first_submitted_at
     FROM report_asked((SELECT filter_duty_list(:duty, 'duty', :programme)), (SELECT filter_standing_periods(:period, :period_in, :from, :to))) a
       JOIN report_duty d ON d.id = a.duty_id
-      CROSS JOIN LATERAL (SELECT x.* FROM report x WHERE x.duty_id = a.duty_id AND x.period_id = a.period_id AND x.state <> 'withdrawn'
+      CROSS JOIN LATERAL (SELECT x.* FROM report x WHERE x.duty_id = a.duty_id AND x.period_id = a.period_id AND x.state <> 'withdrawn' AND x.scope_key >= (SELECT report_lo()) AND x.scope_key < (SELECT report_hi())
         AND x.scope_key >= (SELECT filter_standing_key(:under)) AND x.scope_key < (SELECT filter_standing_key(:under) || '~') OFFSET 0) r
     UNION ALL
     SELECT r.organization_id, r.scope_key, r.organization_code, r.duty_id, d.code, NULL, NULL, NULL, r.state, r.acceptance, r.due_on, r.first_submitted_at
-    FROM report r JOIN report_duty d ON d.id = r.duty_id
-    WHERE r.duty_id = ANY ((SELECT filter_duty_list(:duty, 'duty', :programme))::uuid[]) AND r.period_id IS NULL AND r.state <> 'withdrawn'
-      AND r.scope_key >= (SELECT filter_standing_key(:under)) AND r.scope_key < (SELECT filter_standing_key(:under) || '~')
-      AND :period::text IS NULL AND :period_in::text[] IS NULL AND coalesce(r.due_on >= :from::date, :from::date IS NULL) AND coalesce(r.due_on <= :to::date, :to::date IS NULL)
+    FROM unnest((SELECT filter_duty_list(:duty, 'duty', :programme))) a(duty_id) JOIN report_duty d ON d.id = a.duty_id
+      CROSS JOIN LATERAL (SELECT x.* FROM report x WHERE x.duty_id = a.duty_id AND x.period_id IS NULL AND x.state <> 'withdrawn' AND x.scope_key >= (SELECT report_lo()) AND x.scope_key < (SELECT report_hi())
+        AND x.scope_key >= (SELECT filter_standing_key(:under)) AND x.scope_key < (SELECT filter_standing_key(:under) || '~') OFFSET 0) r
+    WHERE :period::text IS NULL AND :period_in::text[] IS NULL AND coalesce(r.due_on >= :from::date, :from::date IS NULL) AND coalesce(r.due_on <= :to::date, :to::date IS NULL)
   ) r
   WHERE :due_on_lte::date IS NULL OR r.due_on <= :due_on_lte::date
   GROUP BY 2, 3

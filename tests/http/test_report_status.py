@@ -204,6 +204,16 @@ def test_the_recipient_sees_units_out_of_its_scope_by_name(world):
     assert world.at("BB-TU", "viewer").get("/v1/report-status", duty=duty).status == 422
 
 
+def test_a_copy_is_seen_once_it_is_sent_and_its_sender_by_name(world):
+    duty = reports.duty(world, indicators=[], copies=["AA-W2"], **{"from": {"organizations": ["AA-W1"]}})["code"]
+    report = Report(world, duty)
+    who = world.at("AA-W2", "viewer")
+    assert rows(who, duty, period="2026-Q1") == {} and who.items("/v1/reports", duty=duty) == [] == rates(who, by="unit", duty=duty, period="2026-Q1")
+    report.submit()
+    assert [(u, r["organization_name"], r["cells"][0]["state"]) for u, r in rows(who, duty, period="2026-Q1").items()] == [("AA-W1", "Đảng ủy phường Hòa Bình", "submitted")]
+    assert [r["id"] for r in who.items("/v1/reports", duty=duty)] == [report.id] and rates(who, by="unit", duty=duty, period="2026-Q1")[0]["expected"] == 1
+
+
 # ---- all of it, against the rows ------------------------------------------------------------------------------
 def scatter(cluster, made, seed):
     """Reports in every state, sent before and after their deadlines, over the periods of two years."""
