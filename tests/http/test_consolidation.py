@@ -2,6 +2,7 @@
 from decimal import Decimal
 
 import pytest
+from harness.crowd import together
 from harness.gathering import RECEIVE, duty, report
 from harness.samples import fresh
 from harness.world import CELL, WARD
@@ -247,6 +248,15 @@ def test_it_needs_the_version_it_replaces(world, cluster):
     done = q.own.consolidate(match=tag)
     assert done.status == 200 and q.own.consolidate(match=tag).status == 412
     assert q.own.consolidate(match=done.etag).status == 200
+
+
+def test_of_two_at_once_one_writes_and_the_other_is_told(world, cluster, caller):
+    q = Quarter(world, cluster, ("number", "sum")).send({"number": 3}, {"number": 4})
+    tag = q.own.author.get(q.own.path).etag
+    answers = together([caller(q.own.author.token) for _ in range(2)], lambda by, _: q.own.consolidate(by=by, match=tag))
+    assert sorted(a.status for a in answers) == [200, 412]
+    freely = together([caller(q.own.author.token) for _ in range(4)], lambda by, n: q.own.consolidate({"sections": ["results", "next"][n % 2:]}, by))
+    assert {a.status for a in freely} == {200} and not any(a.json()["changed"] for a in freely)
 
 
 def test_the_same_key_answers_the_same(world, cluster):
