@@ -47,7 +47,7 @@ def clock(cluster, directory):
 def service(cluster, directory, clock):
     # Limits for a loaded machine under sanitizers; the fault suite tests the real ones.
     made = Service(cluster, directory, clock, seal_interval_ms=50, quick_statement_timeout_ms=10000,
-                   quick_lock_timeout_ms=3000, pool_wait_ms=10000)
+                   quick_lock_timeout_ms=3000, pool_wait_ms=10000, document_wait_ms=60000, document_timeout_s=200)
     made.command("migrate")
     cluster.make_clock_movable()
     clock.back()

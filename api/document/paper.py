@@ -204,7 +204,11 @@ def abstract(report):
     if title.lower().startswith("báo cáo "):
         title = title[len("báo cáo "):]
     if period and period.lower() not in title.lower():
-        title = f"{title}, {lower_first(period)}" if title else period
+        head, _, last = title.rpartition(" ")
+        if head and last.lower() == period.split(" ")[0].lower():  # «… quý» and «Quý I năm 2026»
+            title = f"{head} {lower_first(period)}"
+        else:
+            title = f"{title}, {lower_first(period)}" if title else period
     return lower_first(title)
 
 
