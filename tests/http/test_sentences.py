@@ -55,7 +55,7 @@ def said_by_c():
 def table():
     text = re.sub(r"/\*.*?\*/", "", (ROOT / "lib/problem/sentences.def").read_text(encoding="utf-8"), flags=re.S)
     rows = re.findall(r"SENTENCE\(((?:\"(?:[^\"\\]|\\.)*\"\s*)+),\s*((?:\"(?:[^\"\\]|\\.)*\"\s*)+)\)", text)
-    return [tuple("".join(re.findall(r'"((?:[^"\\]|\\.)*)"', part)) for part in row) for row in rows]
+    return [tuple("".join(re.findall(r'"((?:[^"\\]|\\.)*)"', part)).replace('\\"', '"') for part in row) for row in rows]
 
 
 def known(sentence, patterns):
