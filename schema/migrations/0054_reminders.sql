@@ -44,7 +44,9 @@ CREATE INDEX reminder_sent ON reminder (sent_at, id);
 CREATE INDEX reminder_report ON reminder (report_id, sent_at);
 CREATE INDEX reminder_to ON reminder (to_id, sent_at);
 CREATE INDEX reminder_seat ON reminder (seat_id) WHERE seat_id IS NOT NULL;
-CREATE INDEX reminder_key ON reminder (scope_key);
+CREATE INDEX reminder_key ON reminder (scope_key) INCLUDE (id);
+CREATE INDEX reminder_unit ON reminder (organization_id, sent_at);
+CREATE INDEX reminder_duty ON reminder (duty_id, period_id, sent_at);
 
 -- Seen with the unit it is about (its key is its report's, and follows it), by whom it is addressed to, and by who sent it: whoever merely
 -- gets a report or its copy sees its own.
@@ -53,6 +55,30 @@ CREATE POLICY service_addressed ON reminder FOR SELECT TO tiendo_service
   USING (to_id = ANY ((SELECT me_seats())::uuid[]) OR seat_id = ANY ((SELECT me_seats())::uuid[]));
 GRANT SELECT (id, report_id, duty_id, programme_id, organization_id, organization_code, scope_key, period_id, period_code, kind, to_id, to_code,
   message, seat_id, seat_code, days, due_on, day, sent_at) ON reminder TO tiendo_service;
+
+-- The reminders that the caller may see, when they are few: they are found by their units. NULL: many, found by when they were sent.
+CREATE FUNCTION reminder_few() RETURNS uuid[] LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+DECLARE
+  most CONSTANT int := 2000;
+  seats uuid[] := me_seats();
+  ids uuid[] := ARRAY(SELECT m.id FROM unnest(area()) a JOIN reminder m ON m.scope_key >= lower(a) AND m.scope_key < upper(a) LIMIT most + 1);
+BEGIN
+  IF cardinality(ids) <= most THEN
+    ids := ids || ARRAY(SELECT m.id FROM reminder m WHERE m.to_id = ANY (seats) LIMIT most + 1)
+      || ARRAY(SELECT m.id FROM reminder m WHERE m.seat_id = ANY (seats) LIMIT most + 1);
+  END IF;
+  RETURN CASE WHEN cardinality(ids) <= most THEN ids END;
+END $$;
+
+-- Those few, under the caller's policies. (A function, so that the list is one plan that merges them with all rows in order, one part of it idle.)
+CREATE FUNCTION reminder_few_rows() RETURNS TABLE (id uuid, kind text, report_id uuid, duty_id uuid, programme_id uuid, period_id uuid, organization_id uuid,
+    organization_code text, to_id uuid, to_code text, period_code text, due_on date, days int, message text, seat_code text, sent_at timestamptz)
+  LANGUAGE plpgsql STABLE ROWS 500 AS $$
+BEGIN
+  RETURN QUERY SELECT x.id, x.kind, x.report_id, x.duty_id, x.programme_id, x.period_id, x.organization_id, x.organization_code, x.to_id, x.to_code,
+    x.period_code, x.due_on, x.days, x.message, x.seat_code, x.sent_at
+  FROM reminder x WHERE x.id = ANY (reminder_few());
+END $$;
 
 -- ---- by hand -----------------------------------------------------------------------------------------------
 -- Whether the entered caller may urge this unit about a report addressed to that one: as the one it is addressed to, as a unit above it, or
@@ -250,5 +276,5 @@ BEGIN
   RETURN cardinality(taken);
 END $$;
 
-GRANT EXECUTE ON FUNCTION report_open(text), may_urge(uuid, uuid, uuid, text), reminder_send(uuid[], text, text), reminder_create(jsonb, text),
-  reminder_json(uuid), reminder_turn(int) TO tiendo_service;
+GRANT EXECUTE ON FUNCTION report_open(text), reminder_few(), reminder_few_rows(), may_urge(uuid, uuid, uuid, text), reminder_send(uuid[], text, text),
+  reminder_create(jsonb, text), reminder_json(uuid), reminder_turn(int) TO tiendo_service;

@@ -23,6 +23,13 @@ BEGIN
   RETURN EXISTS (SELECT FROM task_read t WHERE t.account_id = (SELECT me_account()) AND t.task = 'reminder.' || reminder_id);
 END $$;
 
+-- A filter's yes or no, each by a condition of its own: the seats whose reminders may be unread; or all others wanted.
+CREATE TYPE unread_choice AS (seats uuid[], rest boolean);
+CREATE FUNCTION filter_unread(unread boolean) RETURNS unread_choice LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN ROW(CASE WHEN unread THEN me_seats() ELSE '{}' END, NOT unread)::unread_choice;
+END $$;
+
 -- The tasks that a report makes as it stands: to write it, to write it again, to accept it, to answer who wants it back.
 -- (stable, as what it calls is: so it is written into the query that calls it)
 CREATE FUNCTION report_task(kind text, r report) RETURNS text LANGUAGE sql STABLE AS $$
@@ -253,5 +260,5 @@ BEGIN
   END IF;
 END $$;
 
-GRANT EXECUTE ON FUNCTION reminder_read(uuid), task_may(text), task_below(), task_write(), task_review(), task_remind(), task_enter(), my_tasks(),
+GRANT EXECUTE ON FUNCTION reminder_read(uuid), filter_unread(boolean), task_may(text), task_below(), task_write(), task_review(), task_remind(), task_enter(), my_tasks(),
   task_mark(text, boolean) TO tiendo_service;

@@ -207,7 +207,8 @@ def test_the_list_newest_first_with_its_filters(world, owed, cluster, moved):
     btg = world.at("AA-BTG", "reporter")
     assert len(btg.items("/v1/reminders", duty=code)) == 6
     assert {r["organization"] for r in btg.items("/v1/reminders", duty=code, organization="AA-W2")} == {"AA-W2"}
-    assert btg.items("/v1/reminders", duty=code, to_me="true") == [] == btg.items("/v1/reminders", duty=code, unread="true")
+    assert btg.items("/v1/reminders", duty=code, to="AA-BTG") == [] == btg.items("/v1/reminders", duty=code, unread="true")
+    assert len(btg.items("/v1/reminders", duty=code, to="AA-W2")) == 3 and len(btg.items("/v1/reminders", duty=code, unread="false")) == 6
     assert ward.items("/v1/reminders", duty=code, kind="escalation") == [] and len(ward.items("/v1/reminders", duty=code, kind="manual")) == 3
     first = ward.items("/v1/reminders", duty=code)[0]["id"]
     assert ward.put(f"/v1/me/tasks/reminder.{first}/read", None).status == 204
@@ -217,6 +218,25 @@ def test_the_list_newest_first_with_its_filters(world, owed, cluster, moved):
     assert counted["page"]["total"] == 6 and len(counted["items"]) == 2
     assert ward.get("/v1/reminders", duty="KHONG-CO").status == 422 and ward.get("/v1/reminders", organization="AA-W2").status == 422
     assert ward.get("/v1/reminders", kinds="manual").status == 400
+
+
+def test_many_and_few_are_listed_alike(world, owed, cluster):
+    """AA-TU sees thousands and AA-W2 a few: each finds all of its own, newest first, over all pages, with the same filters."""
+    many, few = owed(["AA-W1"])[1]["AA-W1"], owed(["AA-W2"])[1]["AA-W2"]
+    for report, n in ((many, 2100), (few, 30)):
+        cluster.query("""INSERT INTO reminder (id, report_id, duty_id, programme_id, organization_id, organization_code, scope_key, kind, to_id, to_code, days,
+              due_on, sent_at)
+            SELECT uuid7(), r.id, r.duty_id, r.programme_id, r.organization_id, r.organization_code, r.scope_key, 'before', r.organization_id,
+              r.organization_code, n, r.due_on, clock_now() - n * interval '1 minute'
+            FROM report r, generate_series(100, 99 + %s) n WHERE r.id = %s""", [n, report])
+    for who in (world.at("AA-TU", "viewer"), world.at("AA-W2", "viewer")):
+        listed = who.items("/v1/reminders", report=few, limit=7)
+        assert [r["days"] for r in listed] == list(range(100, 130)) and listed == who.items("/v1/reminders", report=few, organization="AA-W2")
+        everything = [r["sent_at"] for r in who.items("/v1/reminders", limit=1000)]
+        assert everything == sorted(everything, reverse=True) and len(everything) >= 30
+    assert len(world.at("AA-TU", "viewer").items("/v1/reminders", report=many, limit=1000)) == 2100
+    assert len(world.at("AA-W2", "viewer").items("/v1/reminders", report=few, unread="true")) == 30
+    assert world.at("AA-W2", "viewer").items("/v1/reminders", report=many) == []
 
 
 def test_the_journal_names_who_urged_and_the_system(world, owed, cluster, moved):
@@ -242,8 +262,8 @@ def test_before_and_after_the_deadline_and_to_the_unit_above(world, owed, cluste
         quiet(cluster)
         assert sent(cluster, report) == sorted(expected), days
     world.forget()
-    assert [r["kind"] for r in world.at("AA-TU", "viewer").items("/v1/reminders", report=reports["AA-W1"], to_me="true")] == ["escalation"]
-    assert world.at("AA-W1", "viewer").items("/v1/reminders", report=reports["AA-W1"], to_me="true")[0]["by"] is None
+    assert [r["kind"] for r in world.at("AA-TU", "viewer").items("/v1/reminders", report=reports["AA-W1"], to="AA-TU")] == ["escalation"]
+    assert world.at("AA-W1", "viewer").items("/v1/reminders", report=reports["AA-W1"], to="AA-W1")[0]["by"] is None
 
 
 def quiet(cluster):
