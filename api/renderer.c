@@ -38,7 +38,8 @@ struct renderer {
     pid_t pid;             /* 0: none runs */
     int control;           /* the socket on which jobs are handed over */
     uint64_t generation;   /* of processes */
-    int64_t again_us;      /* no start before */
+    int64_t again_us;      /* no start before, for the last one failed with */
+    int failure;
 };
 
 int renderer_new(const struct config *config, struct renderer **ret)
@@ -165,7 +166,7 @@ static int start(struct renderer *r)
     if (r->pid != 0)
         return 0;
     if (clock_mono_us() < r->again_us)
-        return -ENOENT;
+        return r->failure;
     e = find_script(r->config, path) ? 0 : -ENOENT;
     if (e == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return -errno;
@@ -182,6 +183,7 @@ static int start(struct renderer *r)
         }
     }
     if (e < 0) {
+        r->failure = e;
         r->again_us = clock_mono_us() + AGAIN_US;
         log_error("document_renderer_start", "error=%s", strerrordesc_np(-e));
     }
@@ -215,14 +217,14 @@ static int open_job(struct renderer *r, const char *format, int *ret_socket, uin
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return -errno;
     pthread_mutex_lock(&r->lock);
-    e = start(r);
-    if (e == 0)
-        e = hand_over(r->control, format, pair[1]);
-    if (e == -EPIPE || e == -ECONNRESET) {
-        put_down(r);
+    for (int tries = 0; tries < 2; tries++) {
         e = start(r);
-        if (e == 0)
-            e = hand_over(r->control, format, pair[1]);
+        if (e < 0)
+            break;
+        e = hand_over(r->control, format, pair[1]);
+        if (e != -EPIPE && e != -ECONNRESET)
+            break;
+        put_down(r);
     }
     *ret_generation = r->generation;
     pthread_mutex_unlock(&r->lock);

@@ -162,9 +162,9 @@ def test_a_renderer_that_was_killed_is_started_anew(ask):
 
 
 def test_a_document_outgrowing_its_memory_is_refused_and_the_next_is_made(ask, cluster, report):
-    get, _ = ask(document_memory="96M")
+    get, _ = ask(document_memory="24M")
     before = cluster.query("SELECT sections::text FROM report_version WHERE report_id = %s", [report.id])[0][0]
-    cluster.query("""UPDATE report_version SET sections = jsonb_set(sections, '{0,text}', to_jsonb(repeat('chữ ', 150000))) WHERE report_id = %s RETURNING 1""",
+    cluster.query("""UPDATE report_version SET sections = jsonb_set(sections, '{0,text}', to_jsonb(repeat(E'x\\n', 7500))) WHERE report_id = %s RETURNING 1""",
                   [report.id])
     refused = get()
     cluster.query("UPDATE report_version SET sections = %s::jsonb WHERE report_id = %s RETURNING 1", [before, report.id])

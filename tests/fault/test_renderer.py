@@ -275,18 +275,19 @@ def test_long_words_break(tmp_path):
     assert sum(page.count("A") for page in found) >= 3000
 
 
-@pytest.mark.parametrize("text", ["x" * 5_000_000, "chữ " * 1_250_000, "\n" * 5_000_000 + "x\n" * 100_000], ids=["one word", "words", "lines"])
-def test_five_megabytes_are_a_page_of_html_and_too_large_for_paper(text):
+@pytest.mark.parametrize("text, piece", [("x" * 5_000_000, "xxx"), ("chữ " * 1_250_000, "chữ"), ("\n" * 5_000_000 + "x\n" * 100_000, "<p>x</p>")],
+                         ids=["one word", "words", "lines"])
+def test_five_megabytes_are_a_page_of_html_and_too_large_for_paper(text, piece):
     began = time.monotonic()
     done = render(report(sections=text_section(text)))
     assert done.returncode == 1 and done.stdout == b"" and b"large" in done.stderr, done.stderr
     page = made(report(sections=text_section(text)), "html")
-    assert page.count(text.strip()[:3]) > 1000
+    assert page.count(piece) >= 100_000
     assert time.monotonic() - began < 300
 
 
 def test_what_outgrows_its_memory_or_time_is_ended():
-    what = report(sections=text_section("chữ nghĩa " * 60_000))
+    what = report(sections=text_section("x\n" * 7_500))
     small = render(what, options=["--memory", str(24 << 20), *ROOMY])
     assert small.returncode != 0 and small.stdout == b"" and (b"large" in small.stderr or b"ended" in small.stderr), small
     began = time.monotonic()
