@@ -46,6 +46,7 @@ CREATE INDEX reminder_to ON reminder (to_id, sent_at);
 CREATE INDEX reminder_seat ON reminder (seat_id) WHERE seat_id IS NOT NULL;
 CREATE INDEX reminder_key ON reminder (scope_key) INCLUDE (id);
 CREATE INDEX reminder_unit ON reminder (organization_id, sent_at);
+CREATE INDEX reminder_kind ON reminder (kind, sent_at, id);
 CREATE INDEX reminder_duty ON reminder (duty_id, period_id, sent_at);
 
 -- Seen with the unit it is about (its key is its report's, and follows it), by whom it is addressed to, and by who sent it: whoever merely
