@@ -47,6 +47,7 @@ SAMPLE = {"organization_kind": "party_cell", "organization_name": "Chi bộ", "d
           "data_from": "2026-01-01", "data_to": "2026-01-02", "submissions": 1, "recipient": {"name": "ỷ"}, "above": {"name": "Đảng ủy xã X"},
           "sections": [{"title": "ộ", "text": "A\nb", "gathered": [{"name": "Ị", "text": "c " * 3000}]}],
           "figures": [{"state": "reported", "kind": "number", "number": 1.5, "name": "ả", "unit": "%"}] * 60}
+FACES = {**SAMPLE, "sections": [{"title": "ộ", "text": "A", "gathered": [{"name": "Ị", "text": "b"}]}], "figures": []}
 
 
 def refuse(url, *_args, **_options):
@@ -63,10 +64,10 @@ class Press:
         self.css = jinja2.utils.markupsafe.Markup((HERE / "paper.css").read_text(encoding="utf-8"))
         self.fonts = None
 
-    def ready(self):
+    def ready(self, sample):
         """Opens the faces: nothing can be opened later. What was learned of fonts before a copy was made is not used in it."""
         self.fonts = FontConfiguration()
-        self.pdf(paper.paper_of(SAMPLE))
+        self.pdf(paper.paper_of(sample))
 
     def html(self, what):
         return self.template.render(d=what, css=self.css)
@@ -106,7 +107,7 @@ def work(press, form, limits):
     """Reads, lays out, answers: from here on confined. The bytes before the answer are its line, or nothing."""
     try:
         if form == "pdf":
-            press.ready()
+            press.ready(FACES)
         confine.confine(*limits)
     except (OSError, RuntimeError, ValueError):
         write_all(b"open 0\n")
@@ -225,10 +226,11 @@ def main():
     logging.getLogger("fontTools").setLevel(logging.CRITICAL)
     press, limits = Press(), (options.memory, options.seconds)
     if options.once:
+        press.ready(SAMPLE)
         return once(press, options.once, limits)
     if not options.serve:
         parser.error("--serve or --once")
-    press.ready()  # loads every part that is loaded at its first use
+    press.ready(SAMPLE)  # loads every part that is loaded at its first use
     press.fonts = None
     confine.drop_root()
     return Server(press, limits).run()
