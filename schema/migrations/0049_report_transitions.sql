@@ -209,7 +209,7 @@ DECLARE
   r report;
   actors text[];
 BEGIN
-  SELECT * INTO r FROM report x WHERE x.id = p_report FOR UPDATE;
+  SELECT * INTO r FROM report x WHERE x.id = p_report FOR NO KEY UPDATE;
   IF NOT FOUND OR NOT report_in_sight(r) THEN PERFORM fail(404, 'not_found'); END IF;
   actors := ARRAY(SELECT DISTINCT t.actor FROM report_transition t WHERE t.action = p_action AND t.permission = me_permission()
     AND r.acceptance = ANY (t.acceptance));

@@ -103,6 +103,7 @@ DECLARE
   seen text;
   about jsonb;
   v report_version;
+  at_n int;
 BEGIN
   SELECT * INTO r FROM report x WHERE x.id = p_report;
   seen := report_view(r, p_n, p_view);
@@ -111,6 +112,7 @@ BEGIN
   IF r.shown IS NOT NULL OR p_n IS NOT NULL THEN
     SELECT * INTO v FROM report_version x WHERE x.report_id = r.id AND x.n = coalesce(p_n, r.shown);
   END IF;
+  at_n := CASE seen WHEN 'draft' THEN r.submissions + 1 WHEN 'submitted' THEN v.n ELSE 0 END;
   RETURN (SELECT row_to_json(a)::text FROM (SELECT r.id, about ->> 'duty' AS duty, about ->> 'duty_title' AS duty_title, about ->> 'programme' AS programme,
     r.organization_code AS organization, about ->> 'organization_name' AS organization_name, about ->> 'organization_kind' AS organization_kind,
     about -> 'above' AS above, about -> 'recipient' AS recipient, about -> 'copies' AS copies, about -> 'copies_outside' AS copies_outside,
@@ -126,7 +128,9 @@ BEGIN
     CASE seen WHEN 'draft' THEN report_draft_figures(r) WHEN 'submitted' THEN report_version_figures(r.id, v.n) ELSE '[]' END AS figures,
     about -> 'returned' AS returned,
     CASE WHEN r.return_requested IS NOT NULL AND report_in_dialogue(r.programme_id, r.scope_key, r.recipient_id) THEN json_build_object('at', tstz(r.return_requested_at), 'reason', r.return_requested) END AS return_requested,
-    r.waived_reason AS waived, report_actions(r) AS actions, about -> 'stands_for' AS stands_for, r.version, tstz(r.created_at) AS created_at,
+    r.waived_reason AS waived, report_actions(r) AS actions, about -> 'stands_for' AS stands_for,
+    (SELECT count(*) FROM attachment a WHERE a.report_id = r.id AND a.added_in <= at_n AND (a.removed_in IS NULL OR a.removed_in > at_n)) AS attachments,
+    (SELECT count(*) FROM report_comment c WHERE c.report_id = r.id) AS comments, r.version, tstz(r.created_at) AS created_at,
     tstz(r.updated_at) AS updated_at) a);
 END $$;
 
