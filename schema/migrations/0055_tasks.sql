@@ -23,11 +23,13 @@ BEGIN
   RETURN EXISTS (SELECT FROM task_read t WHERE t.account_id = (SELECT me_account()) AND t.task = 'reminder.' || reminder_id);
 END $$;
 
--- A filter's yes or no, each by a condition of its own: the seats whose reminders may be unread; or all others wanted.
-CREATE TYPE unread_choice AS (seats uuid[], rest boolean);
+-- A filter's yes or no, each by a condition of its own: the reminders to the caller's unit that its account has not read; or all others wanted.
+CREATE TYPE unread_choice AS (ids uuid[], rest boolean);
 CREATE FUNCTION filter_unread(unread boolean) RETURNS unread_choice LANGUAGE plpgsql STABLE AS $$
+DECLARE seats uuid[] := me_seats();
 BEGIN
-  RETURN ROW(CASE WHEN unread THEN me_seats() ELSE '{}' END, NOT unread)::unread_choice;
+  RETURN ROW(CASE WHEN unread THEN ARRAY(SELECT m.id FROM reminder m WHERE m.to_id = ANY (seats) AND NOT EXISTS (SELECT FROM task_read t
+    WHERE t.account_id = me_account() AND t.task = 'reminder.' || m.id)) ELSE '{}' END, NOT unread)::unread_choice;
 END $$;
 
 -- The tasks that a report makes as it stands: to write it, to write it again, to accept it, to answer who wants it back.

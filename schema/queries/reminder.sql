@@ -18,7 +18,7 @@ FROM reminder m WHERE m.id = :reminder::uuid
 -- filter organization: m.organization_id = (SELECT filter_organization($, 'organization'))
 -- filter kind: m.kind = $
 -- filter to: m.to_id = (SELECT filter_organization($, 'to'))
--- filter unread: m.to_id = ANY (((SELECT filter_unread($::boolean))).seats) AND NOT reminder_read(m.id) OTHERWISE (((SELECT filter_unread($::boolean))).rest) AND NOT (m.to_id = ANY ((SELECT me_seats())::uuid[]) AND NOT reminder_read(m.id))
+-- filter unread: m.id = ANY (((SELECT filter_unread($::boolean))).ids) OTHERWISE (((SELECT filter_unread($::boolean))).rest) AND NOT (m.to_id = ANY ((SELECT me_seats())::uuid[]) AND NOT reminder_read(m.id))
 -- filter sent_at[gte]: m.sent_at >= $::timestamptz
 SELECT m.id, m.kind, m.report_id AS report, (SELECT d.code FROM report_duty d WHERE d.id = m.duty_id) AS duty,
   (SELECT g.code FROM programme g WHERE g.id = m.programme_id) AS programme, m.organization_code AS organization, m.to_code AS "to",
