@@ -212,7 +212,7 @@ static int hand_over(int control, const char *format, int socket)
 /* A socket on which a copy of the process takes the job. One that has ended since is started anew. */
 static int open_job(struct renderer *r, const char *format, int *ret_socket, uint64_t *ret_generation)
 {
-    int pair[2], e;
+    int pair[2], e = -EPIPE;
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return -errno;

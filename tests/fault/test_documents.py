@@ -1,12 +1,13 @@
 """Documents when what makes them is missing, hangs, dies or is busy: the caller is told so in time, and all else goes on."""
 import os
 import pathlib
+import shutil
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from harness import reports
+from harness import reports, service
 from harness.client import Http
 from harness.crowd import wait_for
 from harness.reports import Report
@@ -180,6 +181,17 @@ def test_nothing_of_it_outlives_the_service(ask):
     one.process.wait()
     one.process = None
     assert wait_for(lambda: not [p for p in pids if pathlib.Path(f"/proc/{p}/cmdline").exists() and pathlib.Path(f"/proc/{p}/cmdline").read_bytes()])
+
+
+def test_an_installed_one_is_found_from_the_binary(ask, tmp_path, monkeypatch):
+    source = pathlib.Path(__file__).resolve().parents[2] / "api/document"
+    (tmp_path / "bin").mkdir()
+    shutil.copy(service.BINARY, tmp_path / "bin/tiendo")
+    shutil.copytree(source, tmp_path / "lib/tiendo/document", ignore=shutil.ignore_patterns("meson.build", "__pycache__"))
+    monkeypatch.setattr(service, "BINARY", tmp_path / "bin/tiendo")
+    get, one = ask()
+    assert get().status == 200
+    assert len(children(one, str(tmp_path / "bin/../lib/tiendo/document/render.py"))) == 1
 
 
 def test_it_has_nothing_of_the_services(ask):

@@ -56,6 +56,15 @@ class Whole(unittest.TestCase):
             self.assertEqual((code, messages), (0, ""))
             self.assertIn(f".descending = {descending},", outputs["routes.c"])
 
+    def test_an_answer_of_one_media_type_may_be_made_apart(self):
+        apart = "            text/csv:\n              x-handler: paper\n              x-lane: long\n"
+        code, messages, outputs = run([(CONTRACT, "            text/csv:\n", apart)])
+        self.assertEqual((code, messages), (0, ""))
+        self.assertIn('{ "text/csv", MEDIA_CSV, NULL, handle_paper, LANE_LONG }', outputs["routes.c"])
+        self.assertIn('{ "application/json", MEDIA_JSON, NULL, NULL, LANE_NONE }', outputs["routes.c"])
+        self.assertIn("int handle_paper(struct exchange *x);", outputs["routes.h"])
+        self.assertNotIn("handle", outputs["openapi.json"].replace("thing_", ""))
+
     def test_nothing_is_written_on_a_fault(self):
         code, _, outputs = run([(CONTRACT, "x-permission: things:write", "x-note: none")])
         self.assertEqual(code, 1)
@@ -121,6 +130,12 @@ BROKEN = {
                                         "does not use :live, which chooses it"),
     "second query's form": (CONTRACT, "x-query: thing_list", "x-query: thing_list\n      x-query-with: thing_then", "must read {parameter: query}"),
     "extra twice": (SQL, "-- id: t.id\n", "-- id: t.id\n-- extra code: t.code\n", "column code is there twice"),
+    "an answer's lane without its handler": (CONTRACT, "            text/csv:\n", "            text/csv:\n              x-lane: long\n",
+                                             "answer 200 text/csv: x-handler and x-lane go together"),
+    "an answer's lane": (CONTRACT, "            text/csv:\n", "            text/csv:\n              x-handler: paper\n              x-lane: none\n",
+                         "answer 200 text/csv: x-lane 'none' is none of: quick, long"),
+    "an answer's extension": (CONTRACT, "            text/csv:\n", "            text/csv:\n              x-query: thing_list\n",
+                              "answer 200 text/csv: extension x-query is not known"),
     "unknown extension": (CONTRACT, "x-lane: long", "x-lanes: long", "extension x-lanes is not known"),
     "no operationId": (CONTRACT, "operationId: part_get", "deprecated: false", "operationId is missing"),
     "operationId twice": (CONTRACT, "operationId: part_get", "operationId: thing_list", "operationId is used twice"),
