@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""How long a paper takes: started for it (cold) and by the process that is kept ready (warm), to the last byte."""
+"""How long a paper takes: started for it (cold) and by the process that is kept ready (warm), to the last byte; and what it takes of a processor."""
 import json
+import os
 import pathlib
 import resource
 import socket
@@ -26,21 +27,39 @@ def report(paragraphs, gathered, figures):
                     for i in range(figures)]}).encode()
 
 
+def cpu_of_children():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 SIZES = {"2 pages": report(4, 0, 10), "10 pages": report(20, 10, 20), "100 gathered sections": report(4, 100, 60)}
 
 
 def cold(form, text):
-    began = time.monotonic()
+    began, used = time.monotonic(), cpu_of_children()
     subprocess.run([PYTHON, "-I", "-B", SCRIPT, "--once", form, "--seconds", "300"], input=text, capture_output=True, check=True)
-    return time.monotonic() - began
+    return time.monotonic() - began, cpu_of_children() - used
 
 
 class Ready:
     def __init__(self):
+        self.before = 0
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.process = subprocess.Popen([PYTHON, "-I", "-B", SCRIPT, "--serve", "--seconds", "300"], stdin=theirs)
         theirs.close()
         assert self.control.recv(8) == b"ready"
+
+    def cpu(self):
+        """What the copies that have ended took, once the last one has."""
+        ticks = os.sysconf("SC_CLK_TCK")
+        for _ in range(200):
+            fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+            used = (int(fields[13]) + int(fields[14])) / ticks
+            if used > self.before:
+                break
+            time.sleep(0.01)
+        used, self.before = used - self.before, used
+        return used
 
     def make(self, form, text):
         began = time.monotonic()
@@ -51,24 +70,28 @@ class Ready:
         ours.shutdown(socket.SHUT_WR)
         answer = b"".join(iter(lambda: ours.recv(1 << 16), b""))
         assert answer.startswith(b"ok "), answer[:50]
-        return time.monotonic() - began
+        return time.monotonic() - began, self.cpu()
 
     def end(self):
         self.control.close()
         self.process.wait()
 
 
+def tell(what, times):
+    wall, cpu = (statistics.median(column) * 1000 for column in zip(*times))
+    print(f"{what:36} {wall:8.0f} ms {cpu:8.0f} ms of a processor")
+
+
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     small = SIZES["2 pages"]
-    print(f"{'cold, 2 pages':32} {statistics.median(cold('pdf', small) for _ in range(rounds)) * 1000:8.0f} ms")
+    tell("cold, 2 pages, pdf", [cold("pdf", small) for _ in range(rounds)])
     ready = Ready()
     for name, text in SIZES.items():
         for form in ("html", "pdf"):
-            taken = statistics.median(ready.make(form, text) for _ in range(rounds)) * 1000
-            print(f"{'warm, ' + name + ', ' + form:32} {taken:8.0f} ms")
+            tell(f"warm, {name}, {form}", [ready.make(form, text) for _ in range(rounds)])
     ready.end()
-    print(f"{'largest process':32} {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:8.0f} MB")
+    print(f"{'largest process':36} {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:8.0f} MB")
 
 
 if __name__ == "__main__":
