@@ -52,10 +52,10 @@ BEGIN
 END $$;
 
 -- Which of these periods are whose: those of a duty's own cadence, for a duty of one time any.
-CREATE FUNCTION report_asked(duties uuid[], periods uuid[]) RETURNS TABLE (duty_id uuid, period_id uuid, period_code text, ends_on date)
+CREATE FUNCTION report_asked(duties uuid[], periods uuid[]) RETURNS TABLE (duty_id uuid, duty_code text, period_id uuid, period_code text, ends_on date)
   LANGUAGE plpgsql STABLE ROWS 12 AS $$
 BEGIN
-  RETURN QUERY SELECT d.id, p.id, p.code, p.ends_on FROM report_duty d JOIN period p ON p.kind = d.cadence OR d.cadence = 'once'
+  RETURN QUERY SELECT d.id, d.code::text, p.id, p.code, p.ends_on FROM report_duty d JOIN period p ON p.kind = d.cadence OR d.cadence = 'once'
     WHERE d.id = ANY (duties) AND p.id = ANY (periods);
 END $$;
 
@@ -123,7 +123,7 @@ BEGIN
 END $$;
 
 -- What is gathered of a unit before its cells are written.
-CREATE TYPE report_cell AS (duty_id uuid, period_code text, ends_on date, state text, due_on date, submitted_at timestamptz, first_submitted_at timestamptz,
+CREATE TYPE report_cell AS (duty_code text, period_code text, ends_on date, state text, due_on date, submitted_at timestamptz, first_submitted_at timestamptz,
   report_id uuid, version bigint, submissions int, return_requested boolean, by_duty uuid, by_period text);
 
 GRANT EXECUTE ON FUNCTION report_received(text, text), filter_duty_list(text[], text, text), filter_standing_key(text),
