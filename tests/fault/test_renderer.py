@@ -297,7 +297,7 @@ def test_what_outgrows_its_memory_or_time_is_ended():
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"\xff", b'{"sections": 1}', b'{"figures": [{"number": 1e999999}]}', b'{"issued_on": "x"}',
-                                  b"[" * 100_000])
+                                  b"[" * 100_000], ids=lambda text: ascii(text[:20]))
 def test_what_is_no_report_is_told_as_a_fault(text):
     done = subprocess.run([PYTHON, "-I", "-B", DOCUMENT / "render.py", "--once", "html", *ROOMY], input=text, capture_output=True, timeout=300, check=False)
     assert (done.returncode == 0 and b"<!DOCTYPE html>" in done.stdout) or (done.returncode == 1 and b"fault" in done.stderr), done
