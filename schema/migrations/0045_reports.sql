@@ -24,8 +24,6 @@ CREATE TABLE report (
   first_due_on date,
   -- nothing classified is kept here
   classification text NOT NULL DEFAULT 'unclassified' CHECK (classification = 'unclassified'),
-  number text CONSTRAINT report_number_shape CHECK (number ~ '^[^[:cntrl:]]{1,60}$'),
-  issued_on date,
   -- how often it has been submitted, and which submission others read; NULL: none
   submissions int NOT NULL DEFAULT 0,
   shown int,
@@ -37,6 +35,8 @@ CREATE TABLE report (
   return_requested text,
   return_requested_at timestamptz,
   waived_reason text,
+  -- what it was before it was submitted, or waived: taken back, it is that again
+  came_from text CHECK (came_from IN ('expected', 'draft', 'returned', 'amending')),
   version bigint NOT NULL DEFAULT 1,
   created_at timestamptz NOT NULL DEFAULT clock_now(),
   updated_at timestamptz NOT NULL DEFAULT clock_now(),
@@ -44,7 +44,6 @@ CREATE TABLE report (
   CHECK (shown BETWEEN 1 AND submissions),
   CHECK ((state = 'waived') = (waived_reason IS NOT NULL))
 );
-COMMENT ON CONSTRAINT report_number_shape ON report IS '422 pattern #/number';
 CREATE INDEX report_tree ON report (scope_key, id);
 CREATE INDEX report_recipient ON report (recipient_id, state);
 CREATE INDEX report_copies ON report USING gin (copy_ids);
@@ -64,7 +63,7 @@ CREATE FUNCTION report_brief(r report) RETURNS jsonb LANGUAGE plpgsql STABLE AS 
 BEGIN
   RETURN (SELECT jsonb_build_object('id', r.id, 'duty', (SELECT d.code FROM tiendo.report_duty d WHERE d.id = r.duty_id), 'organization', r.organization_code,
     'period', r.period_code, 'state', r.state, 'recipient', r.recipient_id, 'copies', to_jsonb(r.copy_ids), 'acceptance', r.acceptance,
-    'data_to', r.data_to, 'due_on', r.due_on, 'number', r.number, 'issued_on', r.issued_on, 'submissions', r.submissions,
+    'data_to', r.data_to, 'due_on', r.due_on, 'submissions', r.submissions,
     'waived', r.waived_reason, 'version', r.version));
 END $$;
 
@@ -77,6 +76,13 @@ CREATE TABLE report_section (
   updated_at timestamptz NOT NULL DEFAULT clock_now(),
   PRIMARY KEY (report_id, code)
 );
+-- The draft's number and date of issue.
+CREATE TABLE report_draft (
+  report_id uuid PRIMARY KEY REFERENCES report (id),
+  number text CONSTRAINT report_number_shape CHECK (number ~ '^[^[:cntrl:]]{1,60}$'),
+  issued_on date
+);
+COMMENT ON CONSTRAINT report_number_shape ON report_draft IS '422 pattern #/number';
 -- The draft's consolidated figures: what the reports received say together. reported of expected units; parts: which submissions.
 CREATE TABLE report_total (
   report_id uuid NOT NULL REFERENCES report (id),
@@ -101,6 +107,8 @@ CREATE TABLE report_version (
   sections jsonb NOT NULL,
   number text,
   issued_on date,
+  -- the heading as it was: titles, names, to whom, of which days
+  about jsonb NOT NULL DEFAULT '{}',
   on_behalf boolean NOT NULL,
   seat_id uuid NOT NULL,
   account_id uuid,
@@ -173,20 +181,21 @@ CREATE POLICY service_addressed ON report FOR SELECT TO tiendo_service USING (re
 DO $$
 DECLARE t text;
 BEGIN
-  FOREACH t IN ARRAY ARRAY['report_section', 'report_total', 'report_version', 'report_figure', 'report_lock', 'report_event'] LOOP
+  FOREACH t IN ARRAY ARRAY['report_section', 'report_draft', 'report_total', 'report_version', 'report_figure', 'report_lock', 'report_event'] LOOP
     EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
     EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t);
     EXECUTE format('CREATE POLICY owner_all ON %I TO tiendo_owner USING (true) WITH CHECK (true)', t);
   END LOOP;
-  FOREACH t IN ARRAY ARRAY['report_section', 'report_total'] LOOP
+  FOREACH t IN ARRAY ARRAY['report_section', 'report_draft', 'report_total'] LOOP
     EXECUTE format('CREATE POLICY service_read ON %I FOR SELECT TO tiendo_service USING (EXISTS (SELECT FROM report r
       WHERE r.id = report_id AND report_is_mine(r.organization_id, r.scope_key, r.entered_by)))', t);
   END LOOP;
 END $$;
-GRANT SELECT ON report, report_section, report_total TO tiendo_service;
+GRANT SELECT ON report, report_section, report_draft, report_total TO tiendo_service;
 
 -- ---- the state machine -------------------------------------------------------------------------------------
--- All there is: what may be done to a report in which state, with which acceptance, by whom, what it becomes, and whether a reason is needed.
+-- All there is: what may be done to a report in which state, with which acceptance, by whom, what it becomes ('before': what it
+-- was before it was submitted or waived), and whether a reason is needed.
 -- actor: author, who writes the unit's reports; recipient, who accepts them. unlocks: the figures are free again.
 CREATE TABLE report_transition (
   action text NOT NULL,
@@ -212,7 +221,7 @@ INSERT INTO report_transition (action, from_state, to_state, acceptance, actor, 
   ('submit', 'draft', 'submitted', '{receipt,approval,none}', 'author', 'submissions:write', false, false),
   ('submit', 'returned', 'submitted', '{receipt,approval,none}', 'author', 'submissions:write', false, false),
   ('submit', 'amending', 'submitted', '{receipt,approval,none}', 'author', 'submissions:write', false, false),
-  ('recall', 'submitted', 'draft', '{receipt,approval}', 'author', 'submissions:write', false, true),
+  ('recall', 'submitted', 'before', '{receipt,approval}', 'author', 'submissions:write', false, true),
   ('request_return', 'submitted', 'submitted', '{receipt,approval}', 'author', 'submissions:write', true, false),
   ('request_return', 'received', 'received', '{receipt,approval}', 'author', 'submissions:write', true, false),
   ('request_return', 'approved', 'approved', '{approval}', 'author', 'submissions:write', true, false),
@@ -231,7 +240,7 @@ INSERT INTO report_transition (action, from_state, to_state, acceptance, actor, 
   ('waive', 'expected', 'waived', '{receipt,approval,none}', 'recipient', 'reviews:write', true, false),
   ('waive', 'draft', 'waived', '{receipt,approval,none}', 'recipient', 'reviews:write', true, false),
   ('waive', 'returned', 'waived', '{receipt,approval,none}', 'recipient', 'reviews:write', true, false),
-  ('reinstate', 'waived', 'expected', '{receipt,approval,none}', 'recipient', 'reviews:write', false, false);
+  ('reinstate', 'waived', 'before', '{receipt,approval,none}', 'recipient', 'reviews:write', false, false);
 ALTER TABLE report_transition ENABLE ROW LEVEL SECURITY;
 ALTER TABLE report_transition FORCE ROW LEVEL SECURITY;
 CREATE POLICY owner_all ON report_transition TO tiendo_owner USING (true) WITH CHECK (true);

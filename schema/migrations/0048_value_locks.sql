@@ -66,11 +66,8 @@ BEGIN
 END $$;
 CREATE TRIGGER value_delete_locked AFTER DELETE ON value REFERENCING OLD TABLE AS was
   FOR EACH STATEMENT EXECUTE FUNCTION value_delete_locked();
--- The count is the owner's: the service may not say of a new value that it is locked, nor of a locked one that it is not.
-REVOKE INSERT ON value FROM tiendo_service;
-GRANT INSERT (id, indicator_id, organization_id, period_id, programme_id, scope_key, category, indicator_code, organization_code, period_code,
-  state, counted, done, done_on, numerator, denominator, number, note, evidence_url, source, reason, on_behalf, entered_by, seat_id,
-  account_id, client_id, grant_id, session_id, version) ON value TO tiendo_service;
+-- The count is the owner's: the service may not say of a new value that it is locked, nor (it may not write the column) of a locked one that it is not.
+CREATE POLICY new_is_free ON value AS RESTRICTIVE FOR INSERT TO tiendo_service WITH CHECK (locked = 0);
 
 -- Locks the values of these ids for a report, or lets go of all it holds. The rows are taken in the order imports take them.
 CREATE FUNCTION report_lock_values(p_report uuid, ids uuid[]) RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$

@@ -116,12 +116,13 @@ BEGIN
   PERFORM FROM value v WHERE v.id IN (SELECT c.value_id FROM report_cells(r.id) c) ORDER BY v.indicator_id, v.period_id, v.scope_key, v.category FOR UPDATE;
   faults := report_faults(r.id);
   IF faults IS NOT NULL THEN PERFORM fail(422, 'report_incomplete', faults); END IF;
-  INSERT INTO report_version (report_id, n, submitted_at, on_time, sections, number, issued_on, on_behalf, seat_id, account_id, giver_id)
+  INSERT INTO report_version (report_id, n, submitted_at, on_time, sections, number, issued_on, about, on_behalf, seat_id, account_id, giver_id)
   SELECT r.id, p_n, at, on_day <= r.due_on,
     (SELECT coalesce(jsonb_agg(jsonb_build_object('code', s.code, 'title', s.title, 'required', s.required, 'max_length', s.max_length,
         'text', t.text, 'gathered', coalesce(t.gathered, '[]')) ORDER BY s.position), '[]')
       FROM report_duty_section s LEFT JOIN report_section t ON t.report_id = r.id AND t.code = s.code WHERE s.duty_id = r.duty_id),
-    r.number, r.issued_on, r.organization_id <> me_seat(), me_seat(), me_account(), me_giver();
+    (SELECT w.number FROM report_draft w WHERE w.report_id = r.id), (SELECT w.issued_on FROM report_draft w WHERE w.report_id = r.id),
+    report_about(r.id) - 'returned' - 'stands_for', r.organization_id <> me_seat(), me_seat(), me_account(), me_giver();
   INSERT INTO report_figure (report_id, n, position, indicator_id, period_id, category, indicator_code, indicator_name, unit, kind, period_code,
     state, numerator, denominator, number, done, done_on, note, source, value_id, revision)
   SELECT r.id, p_n, c.position, c.indicator_id, c.period_id, c.category, c.indicator_code, c.indicator_name, c.unit, c.kind, c.period_code,
@@ -179,9 +180,11 @@ BEGIN
   INSERT INTO report_section AS s (report_id, code, text)
   SELECT r.id, g ->> 'code', g ->> 'text' FROM jsonb_array_elements(coalesce(nullif(body -> 'sections', 'null'), '[]')) g
   ON CONFLICT (report_id, code) DO UPDATE SET text = excluded.text, updated_at = clock_now();
-  UPDATE report x SET number = CASE WHEN body ? 'number' THEN body ->> 'number' ELSE x.number END,
-    issued_on = CASE WHEN body ? 'issued_on' THEN (body ->> 'issued_on')::date ELSE x.issued_on END
-  WHERE x.id = r.id;
+  IF body ? 'number' OR body ? 'issued_on' THEN
+    INSERT INTO report_draft AS x VALUES (r.id, body ->> 'number', (body ->> 'issued_on')::date)
+    ON CONFLICT (report_id) DO UPDATE SET number = CASE WHEN body ? 'number' THEN excluded.number ELSE x.number END,
+      issued_on = CASE WHEN body ? 'issued_on' THEN excluded.issued_on ELSE x.issued_on END;
+  END IF;
 END $$;
 
 -- ---- telling -----------------------------------------------------------------------------------------------
@@ -233,8 +236,8 @@ BEGIN
   PERFORM check_version(r.version, if_match);
   SELECT * INTO t FROM report_transition x WHERE x.action = p_action AND x.from_state = r.state AND r.acceptance = ANY (x.acceptance);
   IF NOT FOUND THEN
-    PERFORM fail(409, 'wrong_state', NULL, format('The report is %s (acceptance: %s); this can be done to it now: %s.', r.state, r.acceptance,
-      coalesce((SELECT string_agg(x.action, ', ' ORDER BY x.action) FROM report_transition x WHERE x.from_state = r.state AND r.acceptance = ANY (x.acceptance)), '-')));
+    PERFORM fail(409, 'wrong_state', NULL, format('The report is %s (acceptance: %s); you can do this to it now: %s.', r.state, r.acceptance,
+      coalesce(nullif(array_to_string(report_actions(r), ', '), ''), '-')));
   END IF;
   RETURN t;
 END $$;
@@ -245,11 +248,13 @@ DECLARE
   r report := report_enter_step(p_report, p_action);
   was report := r;
   t report_transition;
+  becomes text;
   at timestamptz := clock_now();
   faults jsonb := report_body_faults(r, p_action, body);
 BEGIN
   IF faults IS NOT NULL THEN PERFORM fail(422, 'invalid', faults); END IF;
   t := report_transit(r, p_action, if_match);
+  becomes := CASE t.to_state WHEN 'before' THEN coalesce(r.came_from, 'draft') ELSE t.to_state END;
   IF p_action = 'edit' THEN
     PERFORM report_write_draft(r, body);
   ELSIF p_action = 'submit' THEN
@@ -257,10 +262,11 @@ BEGIN
   ELSIF p_action = 'recall' THEN
     UPDATE report_version v SET withdrawn_at = at WHERE v.report_id = r.id AND v.n = r.shown;
   ELSIF p_action IN ('receive', 'approve') THEN
-    UPDATE report_version v SET accepted_at = at, accepted_as = t.to_state WHERE v.report_id = r.id AND v.n = r.shown;
+    UPDATE report_version v SET accepted_at = at, accepted_as = becomes WHERE v.report_id = r.id AND v.n = r.shown;
   END IF;
   IF t.unlocks THEN PERFORM report_unlock_values(r.id); END IF;
-  UPDATE report x SET state = t.to_state, version = x.version + 1, updated_at = at,
+  UPDATE report x SET state = becomes, version = x.version + 1, updated_at = at,
+    came_from = CASE WHEN p_action = 'submit' AND x.state = 'expected' THEN 'draft' WHEN p_action IN ('submit', 'waive') THEN x.state ELSE x.came_from END,
     submissions = x.submissions + (p_action = 'submit')::int,
     shown = CASE p_action WHEN 'submit' THEN x.submissions + 1
       WHEN 'recall' THEN (SELECT max(v.n) FROM report_version v WHERE v.report_id = x.id AND v.withdrawn_at IS NULL) ELSE x.shown END,

@@ -27,7 +27,7 @@ BEGIN
     'recipient', (SELECT jsonb_build_object('code', o.code, 'name', o.name) FROM organization o WHERE o.id = r.recipient_id),
     'copies', (SELECT coalesce(jsonb_agg(jsonb_build_object('code', o.code, 'name', o.name) ORDER BY c.n), '[]')
       FROM unnest(r.copy_ids) WITH ORDINALITY c(id, n) JOIN organization o ON o.id = c.id),
-    'copies_outside', to_jsonb(d.copies_outside), 'period_name', period_title(p.kind, p.code, p.name),
+    'copies_outside', to_jsonb(d.copies_outside), 'data_from', r.data_from, 'data_to', r.data_to, 'acceptance', r.acceptance, 'period_name', period_title(p.kind, p.code, p.name),
     'returned', (SELECT jsonb_build_object('at', tstz(e.at), 'by', o.code, 'action', e.action, 'reason', e.reason, 'reasons', coalesce(e.reasons, '[]'))
       FROM report_event e LEFT JOIN organization o ON o.id = e.seat_id
       WHERE e.report_id = r.id AND report_in_dialogue(r.programme_id, r.scope_key, r.recipient_id)
@@ -103,6 +103,7 @@ DECLARE
   seen text;
   about jsonb;
   v report_version;
+  w report_draft;
   at_n int;
 BEGIN
   SELECT * INTO r FROM report x WHERE x.id = p_report;
@@ -112,13 +113,17 @@ BEGIN
   IF r.shown IS NOT NULL OR p_n IS NOT NULL THEN
     SELECT * INTO v FROM report_version x WHERE x.report_id = r.id AND x.n = coalesce(p_n, r.shown);
   END IF;
+  -- a submission's heading is what it was
+  IF seen = 'submitted' THEN about := about || v.about; END IF;
+  IF seen = 'draft' THEN SELECT * INTO w FROM report_draft x WHERE x.report_id = r.id; END IF;
   at_n := CASE seen WHEN 'draft' THEN r.submissions + 1 WHEN 'submitted' THEN v.n ELSE 0 END;
   RETURN (SELECT row_to_json(a)::text FROM (SELECT r.id, about ->> 'duty' AS duty, about ->> 'duty_title' AS duty_title, about ->> 'programme' AS programme,
     r.organization_code AS organization, about ->> 'organization_name' AS organization_name, about ->> 'organization_kind' AS organization_kind,
     about -> 'above' AS above, about -> 'recipient' AS recipient, about -> 'copies' AS copies, about -> 'copies_outside' AS copies_outside,
-    r.period_code AS period, about ->> 'period_name' AS period_name, r.state, report_late(r.state, r.due_on) AS late, r.acceptance,
-    r.data_from, r.data_to, r.due_on, r.first_due_on, r.due_on IS DISTINCT FROM r.first_due_on AS extended,
-    CASE seen WHEN 'submitted' THEN v.number ELSE r.number END AS number, CASE seen WHEN 'submitted' THEN v.issued_on ELSE r.issued_on END AS issued_on,
+    r.period_code AS period, about ->> 'period_name' AS period_name, r.state, report_late(r.state, r.due_on) AS late, about ->> 'acceptance' AS acceptance,
+    about ->> 'data_from' AS data_from, about ->> 'data_to' AS data_to, r.due_on, r.first_due_on, r.due_on IS DISTINCT FROM r.first_due_on AS extended,
+    CASE seen WHEN 'submitted' THEN v.number WHEN 'draft' THEN w.number END AS number,
+    CASE seen WHEN 'submitted' THEN v.issued_on WHEN 'draft' THEN w.issued_on END AS issued_on,
     r.classification, seen AS view,
     CASE WHEN v.n IS NOT NULL THEN json_build_object('n', v.n, 'submitted_at', tstz(v.submitted_at), 'submitted_by', report_seat(r.id, v.seat_id),
       'on_behalf', v.on_behalf, 'on_time', v.on_time, 'accepted_at', tstz(v.accepted_at), 'accepted_as', v.accepted_as,

@@ -73,7 +73,8 @@ BEGIN
           ELSE 'there is no earlier submission' END));
       END IF;
     WHEN 'approval' THEN
-      n := (SELECT max(v.n) FROM report_version v WHERE v.report_id = r.id AND v.accepted_at IS NOT NULL AND (until IS NULL OR v.n <= until));
+      n := (SELECT max(v.n) FROM report_version v WHERE v.report_id = r.id
+        AND v.accepted_as = CASE r.acceptance WHEN 'approval' THEN 'approved' ELSE 'received' END AND (until IS NULL OR v.n <= until));
       IF n IS NULL THEN
         PERFORM refuse(fault_parameter('since', 'nothing_to_compare', 'no submission up to this one has been received or approved'));
       END IF;
@@ -110,8 +111,7 @@ BEGIN
   SELECT * INTO v FROM report_version x WHERE x.report_id = r.id AND x.n = first_n;
   IF last_n IS NULL THEN
     w.sections := report_draft_sections(r)::jsonb;
-    w.number := r.number;
-    w.issued_on := r.issued_on;
+    SELECT d.number, d.issued_on INTO w.number, w.issued_on FROM report_draft d WHERE d.report_id = r.id;
   END IF;
   RETURN json_build_object('from', json_build_object('n', first_n, 'at', tstz(v.submitted_at)),
     'to', json_build_object('draft', last_n IS NULL, 'n', last_n, 'at', tstz(w.submitted_at)),

@@ -59,7 +59,9 @@ SELECT a.status, a.version, a.body_out AS body FROM report_act('reinstate', :rep
 -- filter return_requested: $::boolean = (r.return_requested IS NOT NULL)
 -- filter under: r.scope_key >= (SELECT filter_key($, 'under')) AND r.scope_key < (SELECT filter_key($, 'under') || '~')
 SELECT r.id, (SELECT d.code FROM report_duty d WHERE d.id = r.duty_id) AS duty, r.organization_code AS organization, r.period_code AS period, r.state,
-  report_late(r.state, r.due_on) AS late, r.acceptance, r.data_to, r.due_on, r.due_on IS DISTINCT FROM r.first_due_on AS extended, r.number, r.issued_on,
+  report_late(r.state, r.due_on) AS late, r.acceptance, r.data_to, r.due_on, r.due_on IS DISTINCT FROM r.first_due_on AS extended,
+  (SELECT v.number FROM report_version v WHERE v.report_id = r.id AND v.n = r.shown) AS number,
+  (SELECT v.issued_on FROM report_version v WHERE v.report_id = r.id AND v.n = r.shown) AS issued_on,
   r.submissions, tstz(r.submitted_at) AS submitted_at, report_on_time(r.first_submitted_at, r.due_on) AS on_time, tstz(r.received_at) AS received_at,
   tstz(r.approved_at) AS approved_at, r.return_requested IS NOT NULL AS return_requested, r.version, tstz(r.updated_at) AS updated_at
 FROM report r

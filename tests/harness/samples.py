@@ -58,7 +58,7 @@ def path(world, op, **given):
         values.setdefault("report", owe(world.service.cluster, fresh("BCM"), ["AA-TU"], "AA-BTG", "2026-12-01")["AA-TU"])
     if "{task}" in op.path:
         values.setdefault("task", f"due.{owe(world.service.cluster, fresh('VIEC'), ['AA-TU'], 'AA-BTG', '2026-12-01')['AA-TU']}.20261201")
-    if "{attachment}" in op.path:
+    if "{attachment}" in op.path and "attachment" not in values:
         values.setdefault("attachment", world.must(world.at("AA-TU", "manager").post(
             target(f"/v1/reports/{values['report']}/attachments", name="a.pdf"), files.pdf(), [("Content-Type", files.PDF)]))["id"])
     if "{duty}" in op.path:

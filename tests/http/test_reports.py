@@ -43,6 +43,19 @@ def test_a_draft_is_seen_in_its_own_unit_alone(world, report):
         assert world.at(seat, "manager").get(report.path).status == 404
 
 
+def test_the_number_of_a_draft_is_the_draft_s(world, report):
+    report.write(number="77-BC/ĐU", issued_on="2026-06-15")
+    reader = world.at("AA-BTG", "viewer")
+    assert report.read(reader)["number"] is None and report.read()["number"] == "77-BC/ĐU"
+    assert [i["number"] for i in reader.items("/v1/reports", duty=report.duty, organization="AA-W1", period=PERIOD)] == [None]
+    report.submit()
+    report.must("return", REASON, by=report.reviewer)
+    report.write(number="78-BC/ĐU")
+    assert report.read(reader)["number"] == "77-BC/ĐU" and report.read()["number"] == "78-BC/ĐU"
+    assert [i["number"] for i in reader.items("/v1/reports", duty=report.duty, organization="AA-W1", period=PERIOD)] == ["77-BC/ĐU"]
+    assert "78-BC" not in world.at("AA-TU", "inspector").get("/v1/audit-events", resource=f"report:{report.id}", embed="before,after").text
+
+
 def test_every_fault_of_a_draft_is_told(report):
     answer = report.do("edit", {"sections": [{"code": "results", "text": "x" * 2001}, {"code": "nowhere", "text": "x"}, {"code": "nowhere", "text": "y"}]})
     assert answer.status == 422
@@ -141,6 +154,29 @@ def test_a_submission_is_recalled_before_it_is_received(world, report):
     report.must("receive", by=report.reviewer)
     refused = report.do("recall")
     assert refused.status == 409 and refused.code == "wrong_state"
+
+
+def test_what_was_sent_keeps_its_heading(world, report):
+    report.submit()
+    before = report.read()
+    manager = world.at("AA-TU", "manager")
+    world.must(manager.patch(f"/v1/report-duties/{report.duty}", {"title": "Tên khác hẳn", "copies_outside": ["Báo tỉnh"]}, "*"), 200)
+    after = report.read()
+    assert [after[k] for k in ("duty_title", "copies_outside", "organization_name", "recipient")] == [
+        before[k] for k in ("duty_title", "copies_outside", "organization_name", "recipient")]
+    report.must("return", REASON, by=report.reviewer)
+    assert report.read()["duty_title"] == "Tên khác hẳn" and report.read(version=1)["duty_title"] == before["duty_title"]
+
+
+def test_what_is_recalled_is_what_it_was(world, report):
+    report.submit()
+    report.must("return", REASON, by=report.reviewer)
+    report.submit("Bản hai")
+    back = report.must("recall")
+    assert back["state"] == "returned" and back["returned"]["reason"] == REASON["reason"] and back["late"] is False
+    assert back["submission"]["n"] == 1, "the first one stands"
+    waived = report.must("waive", REASON, by=report.reviewer)
+    assert waived["state"] == "waived" and report.must("reinstate", by=report.reviewer)["state"] == "returned"
 
 
 # ---- review ---------------------------------------------------------------------------------------------------
@@ -245,7 +281,7 @@ def test_the_recipient_does_without_a_report_and_asks_for_it_again(world, report
     waived = report.must("waive", REASON, by=report.reviewer)
     assert waived["state"] == "waived" and waived["waived"] == REASON["reason"]
     assert report.do("edit", {"number": "1"}).status == 409
-    assert report.must("reinstate", by=report.reviewer)["state"] == "expected"
+    assert report.must("reinstate", by=report.reviewer)["state"] == "draft"
     assert report.read()["sections"][0]["text"] == "Đã viết"
 
 
