@@ -26,6 +26,7 @@ class Register:
         self.connection = cluster.connect()
         self.connection.autocommit = False
         self.decided = self.reverted = self.refused = 0
+        self.sql("SELECT setseed(%s)", [1 / (2 + seed)])  # for what is chosen by the database
         self.touched = {}  # id -> the states it may be in whatever happens to its duty
         self.sql("""INSERT INTO programme (id, code, title, owner_id, scope_id, starts_on, ends_on)
             SELECT uuid_v7(), %s, 'Chương trình', o.id, o.id, '2025-01-01', '2029-12-31' FROM organization o WHERE o.code = %s""", [f"{self.prefix}-P", self.root])
