@@ -30,6 +30,9 @@ SIGNING = {"inspection_committee": ["T/M ỦY BAN KIỂM TRA"], "party_cell": ["
 # The committee in whose name its Party organisation stands above others.
 ABOVE = [("Thành ủy ", "Đảng bộ thành phố "), ("Tỉnh ủy ", "Đảng bộ tỉnh "), ("Huyện ủy ", "Đảng bộ huyện "), ("Thị ủy ", "Đảng bộ thị xã "),
          ("Quận ủy ", "Đảng bộ quận "), ("Đảng ủy ", "Đảng bộ ")]
+# Words of the service for units of measure, as a paper says them.
+UNITS = {"percent": "%", "milestone": ""}
+PROVINCIAL = ("provincial_party_committee", "city_party_committee")
 PLACE = re.compile(r"\b(?:phường|xã|thị trấn|đặc khu) (.+)$", re.I)
 KEPT_FORMAT = {"\u200c", "\u200d"}  # joiners that some scripts write with
 SPACES = re.compile(r"[^\S\n\u00a0]+")
@@ -160,10 +163,16 @@ def issuer_line(report, kind):
     return name
 
 
-def place(name, kind):
-    """Where a ward's or commune's bodies issue their papers: its name. Elsewhere the place is not known."""
+def place(report, kind):
+    """Where a paper is issued: for a ward's or commune's bodies its name, for a province's or city's that one's. Elsewhere it is not known."""
+    name, above = line(report.get("organization_name")), report.get("above") or {}
     found = PLACE.search(name)
-    return found[1] if found and kind != "department" else ""
+    if found and kind != "department":
+        return found[1]
+    for of, text in ((kind, name), (above.get("kind"), line(above.get("name")))):
+        if of in PROVINCIAL:
+            return next((text[len(word):] for word in ("Tỉnh ủy ", "Thành ủy ") if text.startswith(word)), "")
+    return ""
 
 
 def signature(report, kind):
@@ -246,7 +255,7 @@ def opening(report):
 
 def figure(f):
     state, kind = f.get("state"), f.get("kind")
-    row = {"name": line(f.get("name")), "unit": line(f.get("unit")), "numerator": figure_text(f.get("numerator")),
+    row = {"name": line(f.get("name")), "unit": UNITS.get(f.get("unit"), line(f.get("unit"))), "numerator": figure_text(f.get("numerator")),
            "denominator": figure_text(f.get("denominator")), "result": "", "note": line(f.get("note"))}
     if f.get("category"):
         row["name"] += f" ({line(f['category'])})"
@@ -254,6 +263,8 @@ def figure(f):
         row["result"] = "Không áp dụng"
     elif state == "missing":
         row["result"] = "Chưa có số liệu"
+    elif kind == "milestone" and f.get("consolidated") and f.get("number") is not None:
+        row["result"] = f"{figure_text(f['number'])}/{figure_text(f.get('expected_units') or 0)} đơn vị hoàn thành"
     elif kind == "milestone":
         row["result"] = f"Hoàn thành ngày {short_date(f['done_on'])}" if f.get("done_on") else "Chưa hoàn thành"
     elif f.get("number") is not None:
@@ -302,8 +313,7 @@ def paper_of(report):
     party = kind not in STATE_KINDS
     draft = report.get("view") == "draft"
     parts = sections(report)
-    name = line(report.get("organization_name"))
-    where = place(name, kind)
+    where = place(report, kind)
     day = long_date(report["issued_on"]) if report.get("issued_on") else BLANK_DATE
     if not report.get("issued_on") and report.get("data_to"):
         day += " " + str(report["data_to"])[:4]

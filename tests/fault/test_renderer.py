@@ -199,11 +199,20 @@ def test_figures_are_written_as_in_vietnamese(tmp_path):
                        "number": 1234567.5, "note": "Kể cả trực tuyến"},
                {**RATIO, "name": "Trang thông tin", "kind": "milestone", "percent": None, "done_on": "2026-02-03"},
                {**RATIO, "name": "Xếp hạng", "state": "missing", "percent": None}, {**RATIO, "name": "Đặc khu", "state": "not_applicable", "percent": None},
-               {**RATIO, "consolidated": True, "reported_units": 11, "expected_units": 1200, "percent": 0.1}]
+               {**RATIO, "consolidated": True, "reported_units": 11, "expected_units": 1200, "percent": 0.1, "unit": "percent"},
+               {**RATIO, "name": "Hạ tầng số", "unit": "milestone", "kind": "milestone", "percent": None, "number": 31, "consolidated": True,
+                "reported_units": 85, "expected_units": 95}]
     flat = words(made(report(figures=figures), "html"))
     for piece in ("<td class=\"r\">1.234</td>", "<td class=\"r\">1.750</td>", "70,51%", "1.234.567,5", "Kể cả trực tuyến", "Hoàn thành ngày 03/02/2026",
-                  "Chưa có số liệu", "Không áp dụng", "0,1%", "11/1.200 đơn vị có số liệu", "Số liệu tổng hợp từ các đơn vị"):
+                  "Chưa có số liệu", "Không áp dụng", "0,1%", "11/1.200 đơn vị có số liệu", "Số liệu tổng hợp từ các đơn vị", "31/95 đơn vị hoàn thành"):
         assert piece in flat, piece
+    assert "percent" not in flat and "milestone" not in flat, "the service's words are not the paper's"
+
+
+def test_a_province_s_bodies_name_the_province_as_their_place():
+    for more in ({"organization_name": "Ban Tuyên giáo và Dân vận Thành ủy", "organization_kind": "advisory_support_agency"},
+                 {"organization_name": "Tỉnh ủy Đồng Nai", "organization_kind": "provincial_party_committee", "above": None}):
+        assert "Đồng Nai, ngày 16 tháng 3 năm 2026" in words(made(report(**more), "html"))
 
 
 def test_a_long_table_repeats_its_head_and_pages_are_numbered_from_the_second(tmp_path):
