@@ -10,21 +10,27 @@ BEGIN
 END $$;
 -- The n-th working day after a day; for 0 the day itself, or the next working day when it is a day off.
 CREATE FUNCTION add_working_days(root uuid, p_day date, n int) RETURNS date LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
-DECLARE found_day date;
+DECLARE
+  found_day date;
+  span int := 2 * n + 30;
 BEGIN
   IF n = 0 THEN
     IF working_day(root, p_day) THEN RETURN p_day; END IF;
     RETURN add_working_days(root, p_day, 1);
   END IF;
-  -- (5 days of 7, and no more than 30 days off a year)
-  SELECT x.day INTO STRICT found_day FROM (
-    SELECT c.day, row_number() OVER (ORDER BY c.day) AS nth
-    FROM (SELECT p_day + i AS day FROM generate_series(1, 2 * n + 30) i) c
-      LEFT JOIN LATERAL (SELECT h.working FROM holiday h WHERE h.day = c.day AND (h.root_id = root OR h.root_id IS NULL)
-        ORDER BY h.root_id NULLS LAST LIMIT 1) h ON true
-    WHERE coalesce(h.working, extract(isodow FROM c.day) < 6)) x
-  WHERE x.nth = n;
-  RETURN found_day;
+  -- 5 days of 7, and no more than 30 days off a year; a calendar that has hardly a working day is looked through for years, and then left
+  LOOP
+    SELECT x.day INTO found_day FROM (
+      SELECT c.day, row_number() OVER (ORDER BY c.day) AS nth
+      FROM (SELECT p_day + i AS day FROM generate_series(1, span) i) c
+        LEFT JOIN LATERAL (SELECT h.working FROM holiday h WHERE h.day = c.day AND (h.root_id = root OR h.root_id IS NULL)
+          ORDER BY h.root_id NULLS LAST LIMIT 1) h ON true
+      WHERE coalesce(h.working, extract(isodow FROM c.day) < 6)) x
+    WHERE x.nth = n;
+    EXIT WHEN FOUND OR span > 5000;
+    span := 4 * span;
+  END LOOP;
+  RETURN coalesce(found_day, p_day + span);
 END $$;
 
 -- The data a duty's report of a period covers, and the day it is due.
@@ -88,8 +94,8 @@ BEGIN
 END $$;
 
 -- The units that need not report on a duty for a period, because their report on another duty for a period ending the same day stands for
--- it: they owe both. by_duty, by_period: that other report, the one in the end where one stands for one that stands for it.
-CREATE FUNCTION report_stood_for(d report_duty, p period) RETURNS TABLE (organization_id uuid, by_duty uuid, by_period uuid)
+-- it: they owe both. units: these alone. by_duty, by_period: that other report, the one in the end where one stands for one that stands for it.
+CREATE FUNCTION report_stood_for(d report_duty, p period, units uuid[] DEFAULT NULL) RETURNS TABLE (organization_id uuid, by_duty uuid, by_period uuid)
   LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 2000 AS $$
 DECLARE other record;
 BEGIN
@@ -101,8 +107,8 @@ BEGIN
   LOOP
     RETURN QUERY
     SELECT o.organization_id, coalesce(h.by_duty, (other.duty).id), coalesce(h.by_period, (other.period).id)
-    FROM report_duty_owes(other.duty, p.ends_on) o LEFT JOIN report_stood_for(other.duty, other.period) h USING (organization_id)
-    WHERE o.organization_id IN (SELECT w.organization_id FROM report_duty_owes(d, p.ends_on) w);
+    FROM report_duty_owes(other.duty, p.ends_on, units) o LEFT JOIN report_stood_for(other.duty, other.period, units) h USING (organization_id)
+    WHERE o.organization_id IN (SELECT w.organization_id FROM report_duty_owes(d, p.ends_on, units) w);
   END LOOP;
 END $$;
 -- The other way: the duties and periods that a unit's report on this duty for this period is also the report for.
@@ -116,7 +122,7 @@ BEGIN
     WHERE s.duty_id = d.id AND period_part(y.code) = ANY (s.periods) AND x.validity @> p.ends_on
     ORDER BY x.code
   LOOP
-    IF EXISTS (SELECT FROM report_duty_owes(other.duty, p.ends_on) o WHERE o.organization_id = unit) THEN
+    IF EXISTS (SELECT FROM report_duty_owes(other.duty, p.ends_on, ARRAY[unit])) THEN
       RETURN QUERY SELECT (other.duty).id, (other.period).id UNION SELECT * FROM report_stands_for(other.duty, other.period, unit);
     END IF;
   END LOOP;
@@ -124,7 +130,7 @@ END $$;
 
 GRANT EXECUTE ON FUNCTION working_day(uuid, date), add_working_days(uuid, date, int), report_dates(report_duty, date, date, text),
   report_duty_day(report_duty), report_duty_owes(report_duty, date), period_part(text), period_ending(text, date),
-  report_stood_for(report_duty, period), report_stands_for(report_duty, period, uuid) TO tiendo_service;
+  report_stood_for(report_duty, period, uuid[]), report_stands_for(report_duty, period, uuid) TO tiendo_service;
 
 -- ---- the country's days off, 2025 to 2027 ------------------------------------------------------------------
 -- Labour Code (45/2019/QH14), articles 111 and 112; a holiday on a weekly day off is made up for on the next working day. By decision:

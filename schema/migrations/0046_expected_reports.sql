@@ -32,11 +32,21 @@ BEGIN
 END $$;
 
 -- ---- what is owed, and to whom -----------------------------------------------------------------------------
+-- Whether a duty asks for a report of the period that ends on a day: it holds on that day, and held already on the day the report is due.
+-- (A report is due at the earliest 30 days before its period ends, with data to the first of the period's last month.)
+CREATE FUNCTION report_duty_covers(d report_duty, p_ends date) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE p period;
+BEGIN
+  IF NOT d.validity @> p_ends THEN RETURN false; END IF;
+  IF d.cadence = 'once' OR p_ends > lower(d.validity) + 31 THEN RETURN true; END IF;
+  SELECT * INTO p FROM period x WHERE x.id = period_ending(d.cadence, p_ends);
+  RETURN p.id IS NULL OR (report_dates(d, p.starts_on, p.ends_on, p.kind)).due_on >= lower(d.validity);
+END $$;
 -- As before (0043), of all units or of these alone: planned for those that are given.
 CREATE FUNCTION report_duty_owes(d report_duty, p_ends date, units uuid[]) RETURNS TABLE (organization_id uuid)
   LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 2000 SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
-  IF NOT d.validity @> p_ends THEN RETURN; END IF;
+  IF NOT report_duty_covers(d, p_ends) THEN RETURN; END IF;
   RETURN QUERY
   SELECT s.organization_id
   FROM organization_closure c
@@ -57,7 +67,7 @@ CREATE OR REPLACE FUNCTION report_duty_owes(d report_duty, p_ends date) RETURNS 
 BEGIN
   RETURN QUERY SELECT w.organization_id FROM report_duty_owes(d, p_ends, NULL) w;
 END $$;
-GRANT EXECUTE ON FUNCTION report_duty_owes(report_duty, date, uuid[]) TO tiendo_service;
+GRANT EXECUTE ON FUNCTION report_duty_covers(report_duty, date), report_duty_owes(report_duty, date, uuid[]) TO tiendo_service;
 
 -- To whom a unit's report is addressed on a day that was addressed to another before: to that one as long as it stands; then, where
 -- reports go to the parent, to the one that followed it as the unit's parent; else to its one successor. Without either it stays.
@@ -81,7 +91,7 @@ BEGIN
   RETURN recipient;
 END $$;
 
--- The periods of a duty that reports are made for: they end while it holds, and have begun or begin within 45 days. One for which
+-- The periods of a duty that reports are made for: they end while it holds, are due while it holds, and have begun or begin within 45 days. One for which
 -- there are reports is always among them, so that a clock set back takes none away. A duty of one time alone has one, or one without a period.
 CREATE FUNCTION report_duty_periods(d report_duty) RETURNS TABLE (period_id uuid, on_day date)
   LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
@@ -91,7 +101,7 @@ BEGIN
   ELSE
     RETURN QUERY SELECT p.id, p.ends_on FROM period p
       WHERE p.kind = d.cadence AND p.programme_id IS NULL AND d.validity @> p.ends_on
-        AND (p.starts_on <= today() + 45 OR EXISTS (SELECT FROM report r WHERE r.duty_id = d.id AND r.period_id = p.id))
+        AND report_duty_covers(d, p.ends_on) AND (p.starts_on <= today() + 45 OR EXISTS (SELECT FROM report r WHERE r.duty_id = d.id AND r.period_id = p.id))
       ORDER BY p.ends_on;
   END IF;
 END $$;
@@ -106,7 +116,7 @@ DECLARE
   stood uuid[] := '{}';
 BEGIN
   IF p.id IS NOT NULL AND EXISTS (SELECT FROM report_duty_stands_for s WHERE s.for_duty_id = d.id) THEN
-    stood := ARRAY(SELECT s.organization_id FROM report_stood_for(d, p) s);
+    stood := ARRAY(SELECT s.organization_id FROM report_stood_for(d, p, units) s);
   END IF;
   RETURN QUERY
   SELECT w.organization_id, w.recipient_id FROM (
@@ -289,16 +299,20 @@ END $$;
 
 -- What is open and addressed to a unit that has ended goes to who followed it; who followed the unit it reports to owes it nothing any more.
 CREATE FUNCTION reports_readdress() RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
+DECLARE
+  -- (few, and found first: who follows a unit is a question for each)
+  open_reports uuid[] := ARRAY(SELECT r.id FROM (SELECT q.id FROM organization q WHERE q.valid_to < today() OFFSET 0) q JOIN report r ON r.recipient_id = q.id
+    WHERE r.state IN ('expected', 'draft', 'returned', 'submitted', 'amending') OR (r.state = 'received' AND r.acceptance = 'approval'));
 BEGIN
+  IF open_reports = '{}' THEN RETURN; END IF;
   INSERT INTO report_mark (duty_id, organization_id)
   SELECT r.duty_id, r.organization_id
-  FROM organization q JOIN report r ON r.recipient_id = q.id JOIN report_duty d ON d.id = r.duty_id
-  WHERE q.valid_to < today() AND r.state IN ('expected', 'draft', 'returned')
+  FROM report r JOIN report_duty d ON d.id = r.duty_id
+  WHERE r.id = ANY (open_reports) AND r.state IN ('expected', 'draft', 'returned')
     AND report_recipient(r.organization_id, r.recipient_id, d.to_parent, today()) = r.organization_id;
   WITH was AS (
     SELECT r.id, report_recipient(r.organization_id, r.recipient_id, d.to_parent, today()) AS next, report_brief(r) AS brief
-    FROM organization q JOIN report r ON r.recipient_id = q.id JOIN report_duty d ON d.id = r.duty_id
-    WHERE q.valid_to < today() AND (r.state IN ('expected', 'draft', 'returned', 'submitted', 'amending') OR (r.state = 'received' AND r.acceptance = 'approval'))
+    FROM report r JOIN report_duty d ON d.id = r.duty_id WHERE r.id = ANY (open_reports)
   ), now_is AS (
     UPDATE report r SET recipient_id = w.next, version = r.version + 1, updated_at = clock_now()
     FROM was w WHERE r.id = w.id AND w.next NOT IN (r.recipient_id, r.organization_id)
@@ -357,6 +371,10 @@ BEGIN
     RAISE WARNING 'the reports of duty % are not brought in line: %', due.duty_id, why;
     UPDATE report_mark m SET not_before = clock_now() + interval '10 minutes' WHERE m.seq = ANY (due.marks);
   END;
+  -- what has grown so much is looked at anew at once, not when autovacuum comes round
+  IF (SELECT pg_stat_get_mod_since_analyze(c.oid) > 2000 + greatest(c.reltuples, 0) FROM pg_class c WHERE c.oid = 'report'::regclass) THEN
+    ANALYZE report, reminder_next;
+  END IF;
   RETURN 1;
 END $$;
 GRANT EXECUTE ON FUNCTION report_expect(int) TO tiendo_service;

@@ -48,7 +48,7 @@ DECLARE
 BEGIN
   RETURN ARRAY(SELECT t.action FROM report_transition t JOIN role_permission p ON p.role = me_role() AND p.permission = t.permission
     WHERE t.from_state = r.state AND r.acceptance = ANY (t.acceptance) AND CASE t.actor WHEN 'author' THEN mine ELSE for_me END
-      AND NOT (t.action IN ('receive', 'approve') AND report_submitted_by_me(r.id))
+      AND NOT (t.action IN ('receive', 'approve', 'extend', 'waive') AND report_submitted_by_me(r.id))
     ORDER BY t.action);
 END $$;
 -- Whether the caller's account, or the one it acts for by delegation, sent the last submission, or the one acted for then is the caller.
@@ -60,7 +60,7 @@ END $$;
 
 -- ---- figures -----------------------------------------------------------------------------------------------
 -- The cells a report has figures for: each of its duty's indicators that the unit is assigned, in each period of the indicator's own frequency
--- that ends within the report's (a report without a period: the last that ends by its deadline), in each category; with the value there is.
+-- that ends within the report's (a report without a period: the last that ends by its first deadline), in each category; with the value there is.
 CREATE FUNCTION report_cells(p_report uuid) RETURNS TABLE ("position" int, indicator_id uuid, indicator_code text, indicator_name text, unit text,
     kind text, period_id uuid, period_code text, category text, value_id uuid, revision bigint, state text, numerator numeric, denominator numeric,
     number numeric, done boolean, done_on date, note text, source text) LANGUAGE plpgsql STABLE AS $$
@@ -78,7 +78,7 @@ BEGIN
         AND (q.programme_id IS NULL OR q.programme_id = i.programme_id)
       UNION ALL
       (SELECT q.id, q.code, q.ends_on FROM tiendo.period q
-      WHERE r.period_id IS NULL AND q.kind = i.frequency AND q.ends_on <= coalesce(r.due_on, tiendo.today())
+      WHERE r.period_id IS NULL AND q.kind = i.frequency AND q.ends_on <= r.first_due_on
         AND (q.programme_id IS NULL OR q.programme_id = i.programme_id)
       ORDER BY q.ends_on DESC LIMIT 1)) p
     JOIN tiendo.assignment_unit u ON u.indicator_id = i.id AND u.scope_key = r.scope_key AND u.validity @> p.ends_on
@@ -170,6 +170,11 @@ BEGIN
       WHERE f.report_id = r.id AND f.n = r.shown AND f.indicator_code = g.item ->> 'indicator'
         AND f.period_code = coalesce(g.item ->> 'period', f.period_code) AND f.category = coalesce(g.item ->> 'category', f.category))
     UNION ALL
+    SELECT 0, fault('#/sections', 'too_long', 'the sections of a report take 1,000,000 characters together')
+    WHERE p_action = 'edit' AND 1000000 < (SELECT coalesce(sum(length(g ->> 'text')), 0) FROM jsonb_array_elements(given) g)
+      + (SELECT coalesce(sum(length(t.text)), 0) FROM report_section t WHERE t.report_id = r.id
+        AND NOT EXISTS (SELECT FROM jsonb_array_elements(given) g WHERE g ->> 'code' = t.code))
+    UNION ALL
     SELECT 0, fault('#/due_on', 'too_early', 'the deadline is put off to a day after the present one, and not into the past')
     WHERE p_action = 'extend' AND ((body ->> 'due_on')::date <= r.due_on OR (body ->> 'due_on')::date < today())
     LIMIT 100) x);
@@ -224,8 +229,8 @@ BEGIN
     PERFORM fail(403, 'forbidden', NULL, CASE WHEN 'author' = ANY (actors) THEN format('That is done by %s itself.', r.organization_code)
       ELSE format('That is done by the unit the report of %s is addressed to, by the one directly above it, or by a mandate to review.', r.organization_code) END);
   END IF;
-  IF p_action IN ('receive', 'approve') AND report_submitted_by_me(r.id) THEN
-    PERFORM fail(403, 'own_submission', NULL, 'Nobody accepts what they submitted themselves, whichever grant they act by.');
+  IF p_action IN ('receive', 'approve', 'extend', 'waive') AND report_submitted_by_me(r.id) THEN
+    PERFORM fail(403, 'own_submission', NULL, 'Nobody accepts, puts off or waives what they submitted themselves, whichever grant they act by.');
   END IF;
   RETURN r;
 END $$;

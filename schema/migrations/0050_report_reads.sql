@@ -155,7 +155,7 @@ BEGIN
   body := report_json(path_report(ref), p_n, p_view);
   IF body IS NULL THEN PERFORM fail(404, 'not_found'); END IF;
   -- What is late, and what one may do, changes without the report: the tag tells the text apart too.
-  version := (body::jsonb ->> 'version') || ';' || left(md5(body), 12);
+  version := (SELECT r.version FROM report r WHERE r.id = ref::uuid) || ';' || left(md5(body), 12);
   RETURN NEXT;
 END $$;
 

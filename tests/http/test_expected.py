@@ -117,6 +117,20 @@ def test_a_duty_that_ends_asks_for_no_period_after_it(world, cluster, aa, two):
     assert set(made(cluster, code)) == wards(units)
 
 
+@pytest.mark.parametrize("valid_from,first", [
+    (None, "2026-M12"),  # today, when November's report has been due for days
+    ("2026-11-18", "2026-M12"), ("2026-11-17", "2026-M11"), ("2026-11-01", "2026-M11"),
+    ("2026-10-31", "2026-M11"), ("2026-10-16", "2026-M10"), ("2026-01-01", "2026-M01")])
+def test_a_duty_asks_for_nothing_that_was_due_before_it_held(world, cluster, aa, ward, valid_from, first):
+    unit = ward()
+    code = duty(world, cadence="month", valid_from=valid_from, **{"from": {"organizations": [unit]}})
+    months = [f"2026-M{n:02}" for n in range(1, 13)] + ["2027-M01"]
+    owed = months[months.index(first):]
+    assert set(made(cluster, code)) == {(unit, m) for m in owed}
+    for month in months[max(0, months.index(first) - 1):][:2]:
+        assert [u["organization"] for u in aa.items(f"/v1/report-duties/{code}/units", period=month)] == [unit] * (month in owed), month
+
+
 def test_many_reports_are_made_behind_the_answer(world, cluster, aa):
     """What would take long is not waited for: 200 rows are written with the request, the others by the background."""
     ward = samples.fresh("AA-EM")
@@ -245,6 +259,7 @@ def test_a_unit_that_comes_to_be_attached_owes_where_it_is_named_alone(world, cl
 # ---- decisions ---------------------------------------------------------------------------------------------------
 def test_a_merger_to_come_takes_later_periods_at_once_and_gives_them_back(world, cluster, aa, two):
     code, first, other = two
+    settled(cluster)  # what others have asked for before is done
     steps = [{"kind": "merge", "organizations": [other], "into": first}]
     tried = decide(aa, steps, "2026-12-01", 200, dry_run="true")["impact"]["reports"]
     mine = [p for p in tried["passing"] if p["duty"] == code]

@@ -70,6 +70,17 @@ def test_nothing_classified_is_taken(world, report):
         assert answer.status == 422 and "#/classification" in answer.pointers(), answer
 
 
+def test_a_report_s_sections_have_a_limit_together(world):
+    sections = [{"code": f"s{n}", "title": f"Mục {n}", "required": False, "max_length": 100000} for n in range(12)]
+    report = Report(world, reports.duty(world, sections=sections, indicators=[])["code"])
+    for n in range(10):
+        world.must(report.do("edit", {"sections": [{"code": f"s{n}", "text": "á" * 100000}]}), 200)
+    answer = report.do("edit", {"sections": [{"code": "s10", "text": "á"}]})
+    assert answer.status == 422 and answer.faults() == {("#/sections", "too_long")} or list(answer.faults()) == [("#/sections", "too_long")], answer
+    world.must(report.do("edit", {"sections": [{"code": "s0", "text": "á"}, {"code": "s10", "text": "á"}]}), 200)
+    assert len(report.author.get(report.path).body) > 1_800_000
+
+
 def test_a_write_needs_the_version_it_replaces(report):
     assert report.do("edit", {"number": "1-BC/ĐU"}, match=None).status == 428
     report.write()
@@ -241,7 +252,13 @@ def test_nobody_accepts_their_own_whichever_grant_they_act_by(world, report):
     refused = report.do("receive", by=as_reviewer)
     assert refused.status == 403 and refused.code == "own_submission"
     assert "receive" not in report.read(as_reviewer)["actions"] and "receive" in report.read(report.reviewer)["actions"]
-    report.must("receive", by=report.reviewer)
+    # nor does one make it punctual, or do without it, oneself: sent back, it is still one's own
+    world.must(report.do("return", REASON, by=as_reviewer), 200)
+    for action, body in (("extend", {"due_on": "2035-04-01", **REASON}), ("waive", REASON)):
+        refused = report.do(action, body, by=as_reviewer)
+        assert refused.status == 403 and refused.code == "own_submission", action
+        assert action not in report.read(as_reviewer)["actions"] and action in report.read(report.reviewer)["actions"]
+        report.must(action, body, by=report.reviewer)
 
 
 def test_a_delegate_of_the_sender_does_not_accept_for_it(world, approval):
@@ -274,6 +291,13 @@ def test_the_recipient_puts_a_deadline_off(world, report):
     after = report.must("extend", {"due_on": "2035-04-01", "reason": "Bão"}, by=report.reviewer)
     assert after["due_on"] == "2035-04-01" and after["first_due_on"] == before["due_on"] and after["extended"] and not after["late"]
     assert report.do("extend", {"due_on": "2036-04-01", **REASON}).status == 403, "not by the author"
+
+
+def test_a_deadline_put_off_leaves_the_figures_what_they_are(world):
+    report = Report(world, reports.duty(world, cadence="once", due_on="2026-12-20")["code"], period=None)
+    assert [f["period"] for f in report.read()["figures"]] == ["2026-Q3"]
+    report.must("extend", {"due_on": "2027-01-05", "reason": "Bão"}, by=report.reviewer)
+    assert [f["period"] for f in report.read()["figures"]] == ["2026-Q3"], "not the quarter that ends meanwhile"
 
 
 def test_the_recipient_does_without_a_report_and_asks_for_it_again(world, report):
