@@ -178,6 +178,9 @@ BEGIN
     CASE WHEN b ->> 'period' IS NOT NULL AND (p.id IS NULL OR p.programme_id <> d.programme_id)
         THEN fault('#/period', 'unknown_reference', 'no such period')
       WHEN d.cadence <> 'once' AND p.id IS NOT NULL THEN fault('#/period', 'not_expected', 'only a duty of one time alone has this')
+      WHEN d.cadence = 'once' AND p.id IS NULL AND d.due_on IS NULL AND (b -> 'indicators' <> '[]'
+          OR (NOT b ? 'indicators' AND EXISTS (SELECT FROM report_duty_indicator x WHERE x.duty_id = d.id)))
+        THEN fault('#/period', 'required', 'figures are of a period: name it, or the day the report is due')
       WHEN p.id IS NOT NULL AND NOT d.validity @> p.ends_on THEN fault('#/period', 'out_of_range', 'the duty does not hold on its last day') END,
     CASE WHEN d.due_on IS NULL THEN NULL
       WHEN d.cadence <> 'once' THEN fault('#/due_on', 'not_expected', 'only a duty of one time alone has this')
@@ -232,13 +235,16 @@ BEGIN
       ORDER BY o.code, part);
 END $$;
 
--- The sections, of those that would go, in which units have written what is not accepted yet.
+-- The sections, of those that would go, in which units have written: in a draft, or in a submission that stands.
 CREATE FUNCTION report_duty_sections_written(duty uuid, kept text[]) RETURNS text[] LANGUAGE plpgsql STABLE SECURITY DEFINER
   SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   RETURN ARRAY(SELECT s.code FROM report_duty_section s
-    WHERE s.duty_id = duty AND s.code <> ALL (kept) AND EXISTS (SELECT FROM report r JOIN report_section x ON x.report_id = r.id AND x.code = s.code
-      WHERE r.duty_id = duty AND r.state IN ('draft', 'submitted', 'returned', 'amending') AND (x.text <> '' OR x.gathered IS NOT NULL))
+    WHERE s.duty_id = duty AND s.code <> ALL (kept)
+      AND (EXISTS (SELECT FROM report r JOIN report_section x ON x.report_id = r.id AND x.code = s.code
+          WHERE r.duty_id = duty AND (x.text <> '' OR x.gathered IS NOT NULL))
+        OR EXISTS (SELECT FROM report r JOIN report_version v ON v.report_id = r.id AND v.n = r.shown, jsonb_array_elements(v.sections) w
+          WHERE r.duty_id = duty AND w ->> 'code' = s.code AND (w ->> 'text' <> '' OR w -> 'gathered' <> '[]')))
     ORDER BY s.position);
 END $$;
 -- Makes the parts of a duty those that a body gives.

@@ -272,10 +272,11 @@ BEGIN
   IF faults IS NOT NULL THEN PERFORM fail(422, 'invalid', faults); END IF;
   step := report_transit(t, 'consolidate', if_match);
   SELECT coalesce(array_agg(s.id ORDER BY s.at), '{}'), coalesce(array_agg(s.id ORDER BY s.at) FILTER (WHERE s.taken), '{}'),
-      coalesce(jsonb_agg(jsonb_build_object('report', s.id, 'organization', s.code, 'name', s.name, 'state', s.state) ORDER BY s.at)
+      coalesce(jsonb_agg(jsonb_build_object('report', s.id, 'duty', d.code, 'period', r.period_code, 'due_on', r.due_on, 'organization', s.code,
+        'name', s.name, 'state', s.state) ORDER BY s.at)
         FILTER (WHERE NOT s.taken), '[]')
     INTO owing, taken, missing
-    FROM (SELECT x.*, row_number() OVER () AS at FROM report_sources(t, duties, states) x) s;
+    FROM (SELECT x.*, row_number() OVER () AS at FROM report_sources(t, duties, states) x) s JOIN report r ON r.id = s.id JOIN report_duty d ON d.id = r.duty_id;
   sections := (SELECT coalesce(jsonb_agg(jsonb_build_object('code', d.code, 'title', d.title, 'change', CASE
         WHEN w.gathered IS NOT DISTINCT FROM g.gathered THEN 'unchanged' ELSE change_of(w.gathered IS NOT NULL, g.gathered IS NOT NULL) END,
         'old', CASE WHEN w.gathered IS DISTINCT FROM g.gathered THEN coalesce(w.gathered, '[]') END, 'new', coalesce(g.gathered, '[]')) ORDER BY d.position), '[]')

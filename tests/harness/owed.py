@@ -19,7 +19,7 @@ def owe(cluster, code, units, to=None, due_on=None, period=None, **more):
         SELECT %(duty)s, g.id, g.root_id, g.scope_key, g.scope_id, %(code)s, %(title)s, (SELECT o.id FROM organization o WHERE o.code = %(to)s),
           %(to)s IS NULL, ARRAY(SELECT o.id FROM organization o WHERE o.code = ANY (%(copies)s)), %(acceptance)s, %(cadence)s, %(due_on)s::date,
           %(entered_by)s, CASE WHEN %(period)s IS NULL THEN daterange('2025-01-01', NULL)
-            ELSE (SELECT daterange(p.ends_on, p.ends_on, '[]') FROM period p WHERE p.code = %(period)s) END,
+            ELSE (SELECT daterange(p.starts_on, p.ends_on, '[]') FROM period p WHERE p.code = %(period)s) END,
           %(before)s, %(after)s, %(escalate)s
         FROM programme g WHERE g.code = %(programme)s;
         INSERT INTO report_duty_organization (duty_id, organization_id, excepted)

@@ -156,8 +156,10 @@ def test_a_figure_that_came_two_ways_counts_once(world, cluster):
     ward = report(world, cluster, below, "AA-W1")
     first = world.must(ward.consolidate({"duties": [to_ward["code"]]}), 200)
     assert first["figures"][0]["new"]["number"] == 1.5 and first["figures"][0]["new"]["expected_units"] == 3
-    assert first["completeness"] == {"received": 2, "expected": 3, "missing": [
-        {"report": first["completeness"]["missing"][0]["report"], "organization": "AA-W1-C3", "name": "Chi bộ khu phố 3", "state": "expected"}]}
+    late = first["completeness"]["missing"][0]
+    assert first["completeness"] == {"received": 2, "expected": 3, "missing": [{
+        "report": late["report"], "duty": to_ward["code"], "period": PERIOD, "due_on": world.must(ward.author.get(f"/v1/reports/{late['report']}"), 200)["due_on"],
+        "organization": "AA-W1-C3", "name": "Chi bộ khu phố 3", "state": "expected"}]}
     ward.send(RECEIVE, results="Tổng hợp")
     sent = world.must(ward.reviewer.get(ward.path), 200)["figures"]
     assert [(f["consolidated"], f["number"], f["reported_units"]) for f in sent] == [(False, 31, None), (True, Decimal("1.5"), 2)]

@@ -81,6 +81,7 @@ def test_all_faults_are_told_at_once(define):
     ({"cadence": "once", "period": "NO-SUCH"}, "#/period", "unknown_reference"),
     ({"cadence": "once", "period": "2030-Q2", "due_on": "2030-06-13"}, "#/due_on", "too_early"),
     ({"cadence": "once", "period": "2029-Q4"}, "#/period", "out_of_range"),
+    ({"cadence": "once", "indicators": ["AA-SUM"]}, "#/period", "required"),
     ({"programme": "BB-P"}, "#/programme", "unknown_reference"),
     ({"programme": "NO-SUCH"}, "#/programme", "unknown_reference"),
     ({"cadence": "fortnight"}, "#/cadence", "enum"),
@@ -103,6 +104,10 @@ def test_a_duty_of_one_time_on_its_day(made, aa):
     undated = made(cadence="once")
     assert {(u["due_on"], u["period"]) for u in units(aa, undated["code"])} == {(None, None)}
     assert aa.get(f"/v1/report-duties/{undated['code']}/units", period="2030-Q1").status == 422
+    refused = aa.patch(f"/v1/report-duties/{undated['code']}", {"indicators": ["AA-SUM"]}, "*")
+    assert refused.status == 422 and refused.faults() == {("#/period", "required")}, "figures are of a period"
+    assert aa.patch(f"/v1/report-duties/{undated['code']}", {"indicators": ["AA-SUM"], "due_on": "2030-03-31"}, "*").status == 200
+    assert aa.patch(f"/v1/report-duties/{undated['code']}", {"due_on": None}, "*").faults() == {("#/period", "required")}
 
 
 def test_a_code_is_taken_once(made, define):
@@ -200,6 +205,19 @@ def test_a_section_in_which_somebody_wrote_stays(world, aa):
     optional = [{"code": "results", "title": "Kết quả (không bắt buộc)", "required": False}]
     assert aa.patch(path, {"sections": optional}, "*").status == 200, "one that nobody wrote in goes, one that was written in can change"
     assert [s["text"] for s in report.read()["sections"] if s["code"] == "results"] == ["Đã tổ chức 12 hội nghị."]
+
+
+def test_a_section_of_a_submission_that_stands_stays(world, aa):
+    duty = reports.duty(world, acceptance="approval", indicators=[])["code"]
+    report = reports.Report(world, duty)
+    report.submit("Đã tổ chức 12 hội nghị.")
+    report.must("approve", by=report.reviewer)
+    without = {"sections": [{"code": "next", "title": "Nhiệm vụ"}]}
+    assert aa.patch(f"/v1/report-duties/{duty}", without, "*").code == "in_use", "what is frozen"
+    report.must("amend", {"reason": "Bổ sung"}, by=report.reviewer)
+    report.write("")
+    assert aa.patch(f"/v1/report-duties/{duty}", without, "*").code == "in_use", "the draft has it no more, the submission does"
+    assert aa.patch(f"/v1/report-duties/{duty}", {"sections": [{"code": "results", "title": "Kết quả"}]}, "*").status == 200, "nobody wrote in the other"
 
 
 # ---- standing for another's ----
