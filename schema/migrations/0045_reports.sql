@@ -52,11 +52,16 @@ CREATE INDEX report_unit ON report (organization_id, state);
 CREATE INDEX report_due ON report (due_on, id);
 CREATE INDEX report_updated ON report (updated_at, id);
 
+-- Whether the caller is a connected system that may write reports.
+CREATE FUNCTION me_writing_client() RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  RETURN me_client() IS NOT NULL AND EXISTS (SELECT FROM client c WHERE c.id = me_client() AND 'reports:write' = ANY (c.scopes));
+END $$;
 -- Whether the entered caller writes this unit's reports, by its seat: its own, those of a unit it succeeded, those of units below that a superior
--- enters for; a connected system those of its subtree.
+-- enters for; a connected system that may write them, those of its subtree.
 CREATE FUNCTION report_is_mine(organization uuid, key text, entered_by text) RETURNS boolean LANGUAGE sql STABLE AS $$
   SELECT coalesce(organization = ANY (tiendo.me_seats())
-    OR ((entered_by = 'superior' OR tiendo.me_role() = 'connector') AND key ^@ tiendo.me_seat_key()), false) $$;
+    OR ((entered_by = 'superior' OR tiendo.me_writing_client()) AND key ^@ tiendo.me_seat_key()), false) $$;
 
 -- What the journal keeps of a report: where it stands, not what it says.
 CREATE FUNCTION report_brief(r report) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
@@ -246,4 +251,4 @@ ALTER TABLE report_transition FORCE ROW LEVEL SECURITY;
 CREATE POLICY owner_all ON report_transition TO tiendo_owner USING (true) WITH CHECK (true);
 CREATE POLICY service_read ON report_transition FOR SELECT TO tiendo_service USING (true);
 GRANT SELECT ON report_transition TO tiendo_service;
-GRANT EXECUTE ON FUNCTION report_is_mine(uuid, text, text) TO tiendo_service;
+GRANT EXECUTE ON FUNCTION me_writing_client(), report_is_mine(uuid, text, text) TO tiendo_service;

@@ -103,6 +103,15 @@ BEGIN
     SELECT 2, c.position, fault('#/figures/' || c.indicator_code || '/' || c.period_code || CASE c.category WHEN '' THEN '' ELSE '/' || c.category END,
       'missing_value', format('%s has no value for %s', c.indicator_code, c.period_code))
     FROM report_cells(p_report) c WHERE c.value_id IS NULL
+    UNION ALL
+    SELECT DISTINCT 3, 0, fault(g.pointer, 'stale', 'it was gathered from a submission that has been replaced or returned since: consolidate again')
+    FROM (SELECT '#/sections/' || t.code AS pointer, jsonb_array_elements(t.gathered) AS part FROM report_section t
+        WHERE t.report_id = p_report AND t.gathered IS NOT NULL
+      UNION ALL
+      SELECT '#/figures/' || i.code || '/' || p.code, jsonb_array_elements(t.parts) FROM report_total t JOIN indicator i ON i.id = t.indicator_id
+        JOIN period p ON p.id = t.period_id WHERE t.report_id = p_report) g
+      JOIN report s ON s.id = (g.part ->> 'report')::uuid
+    WHERE s.shown IS DISTINCT FROM (g.part ->> 'version')::int OR s.state IN ('draft', 'returned', 'waived', 'withdrawn')
     ORDER BY 1, 2 LIMIT 100) x);
 END $$;
 
@@ -136,6 +145,11 @@ BEGIN
     LEFT JOIN report_duty_indicator di ON di.duty_id = r.duty_id AND di.indicator_id = t.indicator_id
   WHERE t.report_id = r.id;
   PERFORM report_lock_values(r.id, ARRAY(SELECT f.value_id FROM report_figure f WHERE f.report_id = r.id AND f.n = p_n AND f.value_id IS NOT NULL));
+  -- (a value that came to be only now was not locked before it was read)
+  IF EXISTS (SELECT FROM report_figure f LEFT JOIN value v ON v.id = f.value_id
+      WHERE f.report_id = r.id AND f.n = p_n AND f.value_id IS NOT NULL AND v.version IS DISTINCT FROM f.revision) THEN
+    PERFORM fail(409, 'concurrent_change', NULL, 'Some of the values changed meanwhile.');
+  END IF;
 END $$;
 
 -- ---- what the body of an action says -------------------------------------------------------------------------

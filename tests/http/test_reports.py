@@ -1,7 +1,7 @@
 """Reports from their draft to their acceptance and back: what is asked, who does it, what is seen of it and what stays."""
 import pytest
 from harness import reports
-from harness.crowd import together
+from harness.crowd import together, wait_for
 from harness.reports import PERIOD, REASON, Report
 from harness.samples import fresh
 
@@ -319,6 +319,15 @@ def test_being_on_time_is_judged_by_the_first_that_was_not_taken_back(world, mov
 
 
 # ---- lists ----------------------------------------------------------------------------------------------------
+def test_a_connected_system_sees_drafts_where_it_may_write_them(world, report):
+    report.write("Chữ trong dự thảo")
+    admin = world.at("AA-TU", "administrator")
+    for scopes, view in ((["reports:read"], "none"), (["reports:read", "reports:write"], "draft")):
+        name = fresh("may")
+        world.client(admin, name, "AA-TU", scopes)
+        assert report.read(world.connector(name))["view"] == view
+
+
 def test_reports_are_listed_by_what_they_are(world, report):
     duty = report.read()["duty"]
     reader = world.at("AA-TU", "viewer")
@@ -348,3 +357,17 @@ def test_the_journal_tells_both_sides(world, report):
     report.submit()
     events = [e for e in world.at("AA-TU", "inspector").items("/v1/audit-events", resource=f"report:{report.id}")]
     assert {e["action"] for e in events} >= {"submit"}
+
+
+def test_the_feed_tells_each_step_once(world, report):
+    places = {seat: world.at(seat, "viewer").get("/v1/changes", after="now").json() for seat in ("AA-W1", "AA-BTG", "AA-TU")}
+    report.enter()
+    report.write()
+    report.must("submit")
+    report.must("receive", by=report.reviewer)
+
+    def told(seat):
+        page = world.at(seat, "viewer").get("/v1/changes", after=places[seat]["page"]["next"], limit=1000).json()
+        return [e["data"]["action"] for e in page["items"] if e["data"]["resource_id"] == report.id]
+    for seat in places:
+        assert wait_for(lambda: told(seat)[-1:] == ["receive"]) and told(seat) == ["edit", "submit", "receive"], (seat, told(seat))
