@@ -201,13 +201,14 @@ GRANT SELECT ON report, report_section, report_draft, report_total TO tiendo_ser
 -- ---- the state machine -------------------------------------------------------------------------------------
 -- All there is: what may be done to a report in which state, with which acceptance, by whom, what it becomes ('before': what it
 -- was before it was submitted or waived), and whether a reason is needed.
--- actor: author, who writes the unit's reports; recipient, who accepts them. unlocks: the figures are free again.
+-- actor: author, who writes the unit's reports; recipient, who accepts them (the unit addressed, or the one directly above); addressee, the unit
+-- addressed alone. A mandate to review stands for both. unlocks: the figures are free again.
 CREATE TABLE report_transition (
   action text NOT NULL,
   from_state text NOT NULL,
   to_state text NOT NULL,
   acceptance text[] NOT NULL,
-  actor text NOT NULL CHECK (actor IN ('author', 'recipient')),
+  actor text NOT NULL CHECK (actor IN ('author', 'recipient', 'addressee')),
   permission text NOT NULL REFERENCES permission (code),
   reason boolean NOT NULL,
   unlocks boolean NOT NULL DEFAULT false,
@@ -238,14 +239,14 @@ INSERT INTO report_transition (action, from_state, to_state, acceptance, actor, 
   -- what was frozen is opened again by who froze it; where nobody accepts, by the author
   ('amend', 'approved', 'amending', '{approval}', 'recipient', 'reviews:write', true, true),
   ('amend', 'submitted', 'amending', '{none}', 'author', 'reviews:write', true, true),
-  ('extend', 'expected', 'expected', '{receipt,approval,none}', 'recipient', 'reviews:write', true, false),
-  ('extend', 'draft', 'draft', '{receipt,approval,none}', 'recipient', 'reviews:write', true, false),
-  ('extend', 'returned', 'returned', '{receipt,approval,none}', 'recipient', 'reviews:write', true, false),
-  ('extend', 'amending', 'amending', '{receipt,approval,none}', 'recipient', 'reviews:write', true, false),
-  ('waive', 'expected', 'waived', '{receipt,approval,none}', 'recipient', 'reviews:write', true, false),
-  ('waive', 'draft', 'waived', '{receipt,approval,none}', 'recipient', 'reviews:write', true, false),
-  ('waive', 'returned', 'waived', '{receipt,approval,none}', 'recipient', 'reviews:write', true, false),
-  ('reinstate', 'waived', 'before', '{receipt,approval,none}', 'recipient', 'reviews:write', false, false);
+  ('extend', 'expected', 'expected', '{receipt,approval,none}', 'addressee', 'reviews:write', true, false),
+  ('extend', 'draft', 'draft', '{receipt,approval,none}', 'addressee', 'reviews:write', true, false),
+  ('extend', 'returned', 'returned', '{receipt,approval,none}', 'addressee', 'reviews:write', true, false),
+  ('extend', 'amending', 'amending', '{receipt,approval,none}', 'addressee', 'reviews:write', true, false),
+  ('waive', 'expected', 'waived', '{receipt,approval,none}', 'addressee', 'reviews:write', true, false),
+  ('waive', 'draft', 'waived', '{receipt,approval,none}', 'addressee', 'reviews:write', true, false),
+  ('waive', 'returned', 'waived', '{receipt,approval,none}', 'addressee', 'reviews:write', true, false),
+  ('reinstate', 'waived', 'before', '{receipt,approval,none}', 'addressee', 'reviews:write', false, false);
 ALTER TABLE report_transition ENABLE ROW LEVEL SECURITY;
 ALTER TABLE report_transition FORCE ROW LEVEL SECURITY;
 CREATE POLICY owner_all ON report_transition TO tiendo_owner USING (true) WITH CHECK (true);

@@ -40,14 +40,22 @@ CREATE POLICY service_read ON report_figure FOR SELECT TO tiendo_service USING (
 CREATE POLICY service_read ON report_event FOR SELECT TO tiendo_service USING (EXISTS (SELECT FROM report r
   WHERE r.id = report_id AND report_in_dialogue(r.programme_id, r.scope_key, r.recipient_id)));
 GRANT SELECT ON report_version, report_figure, report_event TO tiendo_service;
+-- Whether the caller decides, by its seat, what is asked of the unit and until when: it is addressed to it, or its mandate says so.
+CREATE FUNCTION report_is_addressed(r report) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN coalesce(r.organization_id <> ALL (me_seats()) AND (r.recipient_id = ANY (me_seats()) OR seat_holds('review', r.programme_id, r.scope_key)), false);
+END $$;
 -- What the caller may do to it now, by role, relation and state.
 CREATE FUNCTION report_actions(r report) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
   mine boolean := report_is_mine(r.organization_id, r.scope_key, r.entered_by);
   for_me boolean := report_is_for_me(r);
+  addressed boolean := report_is_addressed(r);
 BEGIN
+  -- a unit of the past does nothing any more
+  IF NOT EXISTS (SELECT FROM organization o WHERE o.id = me_seat() AND daterange(o.valid_from, o.valid_to, '[]') @> today()) THEN RETURN '{}'; END IF;
   RETURN ARRAY(SELECT t.action FROM report_transition t JOIN role_permission p ON p.role = me_role() AND p.permission = t.permission
-    WHERE t.from_state = r.state AND r.acceptance = ANY (t.acceptance) AND CASE t.actor WHEN 'author' THEN mine ELSE for_me END
+    WHERE t.from_state = r.state AND r.acceptance = ANY (t.acceptance) AND CASE t.actor WHEN 'author' THEN mine WHEN 'recipient' THEN for_me ELSE addressed END
       AND NOT (t.action IN ('receive', 'approve', 'extend', 'waive') AND report_submitted_by_me(r.id))
     ORDER BY t.action);
 END $$;
@@ -239,8 +247,9 @@ BEGIN
     RETURN r;  -- a report of this kind never goes there: the state says so
   END IF;
   IF NOT (('author' = ANY (actors) AND report_is_mine(r.organization_id, r.scope_key, r.entered_by))
-      OR ('recipient' = ANY (actors) AND report_is_for_me(r))) THEN
+      OR ('recipient' = ANY (actors) AND report_is_for_me(r)) OR ('addressee' = ANY (actors) AND report_is_addressed(r))) THEN
     PERFORM fail(403, 'forbidden', NULL, CASE WHEN 'author' = ANY (actors) THEN format('That is done by %s itself.', r.organization_code)
+      WHEN 'addressee' = ANY (actors) THEN format('That is done by the unit the report of %s is addressed to, or by a mandate to review.', r.organization_code)
       ELSE format('That is done by the unit the report of %s is addressed to, by the one directly above it, or by a mandate to review.', r.organization_code) END);
   END IF;
   IF p_action IN ('receive', 'approve', 'extend', 'waive') AND report_submitted_by_me(r.id) THEN
@@ -318,5 +327,5 @@ BEGIN
   body_out := report_json(rid, NULL, NULL);
   RETURN NEXT;
 END $$;
-GRANT EXECUTE ON FUNCTION seat_holds(text, uuid, text), report_is_for_me(report), report_in_dialogue(uuid, text, uuid), report_in_sight(report), report_actions(report),
+GRANT EXECUTE ON FUNCTION seat_holds(text, uuid, text), report_is_for_me(report), report_is_addressed(report), report_in_dialogue(uuid, text, uuid), report_in_sight(report), report_actions(report),
   report_submitted_by_me(uuid), report_cells(uuid), report_step(uuid, text, jsonb, text, text), report_act(text, text, jsonb, text, text) TO tiendo_service;

@@ -69,6 +69,8 @@ def expected(action, state, acceptance, role, seat):
     if not sees:
         return "TD404"
     # what a duty of this acceptance never knows is refused for its state, to whoever sees it
+    if action in ("extend", "waive", "reinstate") and seat == "AA-TU":
+        accepts = False  # what is asked of a unit is for whom it is addressed to, not for whoever stands above
     possible = any(becomes(action, s, acceptance) for s in STATES["approval"])
     if possible and not (writes if actor(action, acceptance) == "author" else accepts):
         return "TD403"
