@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 
 #include "log.h"
+#include "pdf.h"
 #include "spool.h"
 #include "zip.h"
 
@@ -159,6 +161,18 @@ static int check_plain(const struct look *l, enum filetype type)
     return whole ? 0 : refuse(l, "The file is damaged or cut short.");
 }
 
+static int check_pdf(const struct look *l)
+{
+    void *map = mmap(NULL, (size_t)l->size, PROT_READ, MAP_PRIVATE, l->fd, 0);
+    const char *why;
+
+    if (map == MAP_FAILED)
+        return -errno;
+    why = pdf_wrong(map, (size_t)l->size);
+    (void)munmap(map, (size_t)l->size);
+    return why == NULL ? 0 : refuse(l, why);
+}
+
 static int look(struct look *l, enum filetype *ret_type)
 {
     bool workbook = false;
@@ -177,6 +191,8 @@ static int look(struct look *l, enum filetype *ret_type)
         type = workbook ? FILETYPE_XLSX : FILETYPE_DOCX;
     } else {
         r = check_plain(l, type);
+        if (r == 0 && type == FILETYPE_PDF)
+            r = check_pdf(l);
     }
     if (r == 0)
         *ret_type = type;

@@ -1,6 +1,7 @@
 /*
  * What a file is, by its contents: libmagic's word first, then the rules of the kinds that are taken, so that a file is of one kind
- * alone and carries no program. Nothing of it is run or drawn, and no more than a list of contents is ever decompressed.
+ * alone and carries no program. Nothing of it is run or drawn; a list of contents, the relations between parts, documents within the
+ * document and the first bytes of any other part are all that is ever decompressed, within bounds.
  * The only room that knows libmagic.
  */
 #ifndef TIENDO_FILETYPE_H

@@ -135,6 +135,22 @@ int gzip_inflate_raw(const void *p, size_t n, size_t max, struct buf *out)
     return inflate_into(p, n, max, WINDOW_RAW, out);
 }
 
+int gzip_inflate_head(const void *p, size_t n, void *out, size_t max, size_t *ret_n)
+{
+    z_stream stream = { 0 };
+
+    if (inflateInit2(&stream, WINDOW_RAW) != Z_OK)
+        return -ENOMEM;
+    stream.next_in = (z_const Bytef *)(uintptr_t)p;
+    stream.avail_in = (uInt)(n < UINT_MAX / 2 ? n : UINT_MAX / 2);
+    stream.next_out = out;
+    stream.avail_out = (uInt)(max < UINT_MAX / 2 ? max : UINT_MAX / 2);
+    (void)inflate(&stream, Z_SYNC_FLUSH);
+    *ret_n = stream.total_out;
+    (void)inflateEnd(&stream);
+    return 0;
+}
+
 int gzip_deflate(const void *data, size_t n, int level, struct buf *out)
 {
     z_stream stream = { 0 };

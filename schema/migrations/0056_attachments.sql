@@ -130,11 +130,17 @@ DECLARE
   rid uuid := CASE WHEN is_uuid(ref) THEN ref::uuid END;
   r report;
   made attachment;
+  same text;
 BEGIN
   -- A report with another file is another report: its version goes on, and who submits it has seen that.
   PERFORM report_step(rid, 'edit', '{}', '*', request_id);
   SELECT * INTO r FROM report x WHERE x.id = rid;
   PERFORM attachment_room(r.id, p_kind, p_size);
+  SELECT a.name INTO same FROM attachment a
+  WHERE p_kind = 'annex' AND a.report_id = r.id AND a.kind = p_kind AND a.removed_in IS NULL AND a.sha256 = decode(p_sha256, 'hex');
+  IF same IS NOT NULL THEN
+    PERFORM fail(409, 'already_exists', NULL, format('The report has this very file as an annex already: %s.', same));
+  END IF;
   IF (SELECT coalesce(sum(length(c.data)), 0) <> p_size OR count(*) <> max(c.n) + 1 FROM attachment_chunk c WHERE c.attachment_id = new_id) THEN
     RAISE EXCEPTION 'chunks of % do not make up its size', new_id;
   END IF;

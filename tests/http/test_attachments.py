@@ -34,8 +34,13 @@ def post(report, data, type_=PDF, name="Báo cáo.pdf", by=None, headers=(), **q
     return (by or report.author).post(f"{report.path}/attachments", data, [("Content-Type", type_), *headers], name=name, **query)
 
 
+def pdf_of(name):
+    """A PDF that is another one for every name."""
+    return files.pdf() + b"%" + name.encode()
+
+
 def attach(report, data=None, type_=PDF, name="Báo cáo.pdf", **query):
-    return report.world.must(post(report, files.pdf() if data is None else data, type_, name, **query))
+    return report.world.must(post(report, pdf_of(name) if data is None else data, type_, name, **query))
 
 
 def names(report, by=None, **query):
@@ -117,6 +122,14 @@ PDF_BEHIND = files.png() + files.pdf()
 ZIP_BEHIND = files.pdf() + files.archive([("x", "y")])
 
 
+TEMPLATE = ('<Relationships><Relationship Id="r" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/attachedTemplate" '
+            'Target="http://example.org/x.dotm" TargetMode="External"/></Relationships>')
+
+
+def pdf_with(catalog, trailer=b""):
+    return files.pdf().replace(b"/Type/Catalog", b"/Type/Catalog" + catalog).replace(b"/Root 1 0 R", b"/Root 1 0 R" + trailer)
+
+
 @pytest.mark.parametrize("data, type_, name, status, says", [
     (b"", PDF, "a.pdf", 400, "empty"),
     (b"<html><script>alert(1)</script></html>", PDF, "a.pdf", 415, "no PDF"),
@@ -136,6 +149,17 @@ ZIP_BEHIND = files.pdf() + files.archive([("x", "y")])
     (files.archive([("[Content_Types].xml", files.types(files.TEXT_MAIN) + "application/vnd.ms-office.vbaProject"), ("word/a", "x")]), DOCX, "a.docx", 422, "macros"),
     (files.docx(("../../etc/passwd", "x")), DOCX, "a.docx", 422, "damaged"),
     (files.docx(("[Content_Types].xml", "x")), DOCX, "a.docx", 422, "damaged"),
+    (files.docx(("word/embeddings/a.docm", files.docx(("word/vbaProject.bin", "x")))), DOCX, "a.docx", 422, "macros"),
+    (files.docx(("word/embeddings/a.docx", files.docx(("word/vbaProject.bin", "x")))), DOCX, "a.docx", 422, "macros"),
+    (files.docx(("word/embeddings/oleObject1.bin", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 504)), DOCX, "a.docx", 422, "program"),
+    (files.xlsx(("xl/embeddings/a.png", b"MZ" + b"\0" * 512)), XLSX, "a.xlsx", 422, "program"),
+    (files.docx(("word/_rels/settings.xml.rels", TEMPLATE)), DOCX, "a.docx", 422, "template"),
+    (files.docx(("word/media/a.emf", b"\0" * (11 * MB))), DOCX, "a.docx", 422, "far more"),
+    (pdf_with(b"", b"/Encrypt 4 0 R"), PDF, "a.pdf", 422, "encrypted"),
+    (pdf_with(b"", b"/#45ncrypt 4 0 R"), PDF, "a.pdf", 422, "encrypted"),
+    (pdf_with(b"/OpenAction<</S/JavaScript/JS(app.alert(1))>>"), PDF, "a.pdf", 422, "script"),
+    (pdf_with(b"/OpenAction<</S/Launch/F(cmd.exe)>>"), PDF, "a.pdf", 422, "program"),
+    (pdf_with(b"/Names<</EmbeddedFiles 3 0 R>>"), PDF, "a.pdf", 422, "other files"),
     (files.docx()[:-30], DOCX, "a.docx", 422, "damaged"),
     (files.docx() + b"x" * 10, DOCX, "a.docx", 422, "damaged"),
     (files.pdf()[:-20], PDF, "a.pdf", 422, "cut short"),
@@ -244,7 +268,7 @@ def test_a_copy_is_read_with_the_submission_and_not_before(world):
     made, copy = attach(report), world.at("AA-W2", "viewer")
     assert fetch(report, made, copy).status == 404 and copy.get(f"{report.path}/attachments").status == 404
     report.submit()
-    assert names(report, copy) == ["Báo cáo.pdf"] and fetch(report, made, copy).body == files.pdf()
+    assert names(report, copy) == ["Báo cáo.pdf"] and fetch(report, made, copy).body == pdf_of("Báo cáo.pdf")
 
 
 def test_what_was_submitted_stays_with_its_submission(world, report):
@@ -258,7 +282,7 @@ def test_what_was_submitted_stays_with_its_submission(world, report):
     assert remove(report, dropped).status == 204
     fresh_one = attach(report, name="new.pdf")
     assert names(report) == ["kept.pdf", "new.pdf"] and names(report, reviewer) == ["kept.pdf", "dropped.pdf"]
-    assert fetch(report, fresh_one, reviewer).status == 404 and fetch(report, dropped, reviewer).body == files.pdf()
+    assert fetch(report, fresh_one, reviewer).status == 404 and fetch(report, dropped, reviewer).body == pdf_of("dropped.pdf")
     report.submit()
     assert names(report, reviewer) == ["kept.pdf", "new.pdf"] and names(report, reviewer, version=1) == ["kept.pdf", "dropped.pdf"]
     assert fetch(report, dropped, reviewer).status == 200 and report.author.get(f"{report.path}/attachments", version=3).status == 404
@@ -306,6 +330,19 @@ def test_the_signed_original_is_one_pdf(report):
     assert post(report, files.pdf(), kind="other").status == 400
 
 
+def test_the_same_file_is_an_annex_once(report, world, duty):
+    made = attach(report, name="a.pdf")
+    answer = post(report, pdf_of("a.pdf"), name="b.pdf", headers=[("Accept-Language", "vi")])
+    assert answer.status == 409 and answer.code == "already_exists" and "phụ lục: a.pdf" in answer.json()["detail"], answer
+    attach(report, pdf_of("a.pdf"), name="c.pdf", kind="signed_original")
+    attach(Report(world, duty), pdf_of("a.pdf"))
+    report.submit()
+    report.must("return", REASON, by=report.reviewer)
+    assert post(report, pdf_of("a.pdf"), name="b.pdf").status == 409
+    assert remove(report, made).status == 204
+    attach(report, pdf_of("a.pdf"), name="b.pdf")
+
+
 def test_a_report_takes_so_many_and_so_much(world, report, duty):
     for i in range(20):
         attach(report, name=f"{i}.pdf")
@@ -332,7 +369,7 @@ def test_what_comes_while_a_report_is_submitted_is_in_it_or_refused(world, clust
     report.write()
     callers = [Caller(world, report.author.token) for _ in range(4)]
     data = files.pdf(200_000 * (turn + 1))
-    answers = together(callers, lambda by, i: patient(lambda: report.do("submit", by=by) if i == 0 else post(report, data, name=f"{i}.pdf", by=by)))
+    answers = together(callers, lambda by, i: patient(lambda: report.do("submit", by=by) if i == 0 else post(report, data + b"%%%d" % i, name=f"{i}.pdf", by=by)))
     assert answers[0].status == 200 and {a.status for a in answers[1:]} <= {201, 409}, answers
     kept = {a.json()["name"] for a in answers[1:] if a.status == 201}
     assert set(names(report, report.reviewer)) == kept
@@ -380,7 +417,7 @@ def test_the_serving_role_writes_by_its_functions_alone(world, cluster, report):
     create = "SELECT * FROM attachment_create(%s, %s, 'annex', 'a.pdf', NULL, 'application/pdf', %s, repeat('0', 64), 'x')"
     assert run((put, [another, 0]), (create, [report.id, another, 2])) == "P0001", "as large as it says"
     assert run((put, [another, 1]), (create, [report.id, another, 1])) == "P0001", "and from its beginning"
-    assert fetch(report, made).body == files.pdf()
+    assert fetch(report, made).body == pdf_of("Báo cáo.pdf")
 
 
 # ---- an Idempotency-Key -----------------------------------------------------------------------------------------

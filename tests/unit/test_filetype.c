@@ -142,6 +142,127 @@ START_TEST(an_archive_carries_no_more_than_it_says)
 }
 END_TEST
 
+START_TEST(a_pdf_says_what_it_carries)
+{
+    static const struct {
+        const char *body;
+        bool taken;
+    } rows[] = {
+        { "trailer<</Root 1 0 R/Encrypt 4 0 R>>", false },
+        { "trailer<</Root 1 0 R/#45ncr#79pt 4 0 R>>", false },
+        { "5 0 obj<</Type/XRef/Encrypt 4 0 R/Length 2>>stream\nxx\nendstream endobj", false },
+        { "1 0 obj<</OpenAction<</S/JavaScript/JS(app.alert\\(1\\))>>>>endobj", false },
+        { "1 0 obj<</S/J#61vaScript>>endobj", false },
+        { "1 0 obj<</S /Launch /F(cmd.exe)>>endobj", false },
+        { "1 0 obj<</OpenAction <</S/URI/URI(http://x/)>>>>endobj", false },
+        { "1 0 obj<</Names<</EmbeddedFiles 2 0 R>>>>endobj", false },
+        { "2 0 obj<</Type/EmbeddedFile/Length 1>>stream\nx\nendstream endobj", false },
+        { "% 1 0 obj<</S/JavaScript>>endobj", false },
+        { "( \n1 0 obj<</S/Launch>>endobj )", false },
+        { "(\n1 0 obj<</S/Launch>>endobj", false },
+        { "stream\n1 0 obj<</S/Launch>>endobj endstream", false },
+        { "<</Length 1>>stream\n1 0 obj<</S/Launch>>endobj", false },
+        { "1 0 obj<</OpenAction[3 0 R/Fit]>>endobj", true },
+        { "1 0 obj<</OpenAction<</S/GoTo/D[3 0 R/Fit]>>>>endobj", true },
+        { "1 0 obj<</OpenAction 5 0 R/A<</S/URI/URI(http://x/JS/a.js)>>>>endobj", true },
+        { "1 0 obj<</Title(On /JavaScript \\( and /Encrypt)>>endobj", true },
+        { "1 0 obj<</JSx 1/Encrypted true>>endobj % /JS", true },
+        { "1 0 obj<</Length 12>>stream\n(/JS /Encrypt)\nendstream endobj", true },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char text[256];
+        enum filetype type;
+        const char *why;
+        int n = snprintf(text, sizeof(text), "%%PDF-1.7\n%s\n%%%%EOF\n", rows[i].body), r;
+
+        r = detect(text, (size_t)n, &type, &why);
+        ck_assert_msg(r == (rows[i].taken ? 0 : -EBADMSG), "%s: %d %s", rows[i].body, r, why);
+    }
+}
+END_TEST
+
+/* Strings, comments and streams without an end cost no more than the file's length, so to say. */
+START_TEST(a_pdf_is_read_in_one_go)
+{
+    static const char *const pieces[] = { "(", "%", "(obj", "%obj", ">>stream\n" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+        _cleanup_(buf_free) struct buf b;
+        enum filetype type;
+        const char *why;
+
+        buf_init(&b, 4 << 20);
+        buf_adds(&b, "%PDF-1.7\n");
+        while (b.n < 3 << 20)
+            buf_adds(&b, pieces[i]);
+        buf_adds(&b, "\n/Encrypt \n%%EOF");
+        ck_assert_int_eq(detect(b.p, b.n, &type, &why), -EBADMSG);
+    }
+}
+END_TEST
+
+#define RELATION(inner) "<Relationships><Relationship Id=\"a\" " inner "/></Relationships>"
+
+START_TEST(a_documents_parts_are_looked_at)
+{
+    static const struct {
+        struct part part;
+        bool taken;
+    } rows[] = {
+        { { "word/embeddings/a.docm", "x", 0 }, false },
+        { { "word/embeddings/a.exe", "x", 0 }, false },
+        { { "word/embeddings/a.bin", "MZ\x90", 0 }, false },
+        { { "word/media/image1.png",
+              "\x7f"
+              "ELF\2",
+              0 },
+            false },
+        { { "word/embeddings/oleObject1.bin", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 0 }, false },
+        { { "word/embeddings/a.docx", "PK\3\4 word/vbaProject.bin", 0 }, false },
+        { { "word/embeddings/a.docx", "PK\3\4 word/embeddings/b.docx", 0 }, false },
+        { { "word/embeddings/chart.xlsx", "PK\3\4 xl/workbook.xml", 0 }, true },
+        { { "word/media/a.emf", "x", 101U << 20 }, false },
+        { { "word/media/a.emf", "x", 11U << 20 }, false },
+        { { "word/media/a.emf", "x", 9U << 20 }, true },
+        { { "word/_rels/settings.xml.rels",
+              RELATION("Type=\"http://s/attachedTemplate\" Target=\"http://evil/x.dotm\" TargetMode=\"External\""), 0 },
+            false },
+        { { "word/_rels/settings.xml.RELS",
+              RELATION("TargetMode='External' Target='\\\\h\\x.dotm' Type='x/attachedtemplate'"), 0 },
+            false },
+        { { "word/_rels/a.rels", RELATION("Q='>' TargetMode='External' Type='x/attached&#84;emplate' Target='//h/x'"),
+              0 },
+            false },
+        { { "word/_rels/a.rels",
+              RELATION("Q='Target=\"file:///C:/x\"' TargetMode='External' Type='x/oleObject' Target='http://h/x'"), 0 },
+            false },
+        { { "word/_rels/settings.xml.rels",
+              RELATION(
+                  "Type=\"http://s/attachedTemplate\" Target=\"file:///C:\\Users\\a.dotx\" TargetMode=\"External\""),
+              0 },
+            true },
+        { { "word/_rels/document.xml.rels",
+              RELATION("Type=\"http://s/hyperlink\" Target=\"http://x/?a=1&amp;b=2\" TargetMode=\"External\""), 0 },
+            true },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const struct part parts[] = { { "[Content_Types].xml", text_types, 0 }, { "word/document.xml", "<x/>", 0 },
+            rows[i].part };
+        _cleanup_(buf_free) struct buf b;
+        enum filetype type;
+        const char *why;
+        int r;
+
+        archive(&b, parts, ARRAY_SIZE(parts));
+        r = detect(b.p, b.n, &type, &why);
+        ck_assert_msg(
+            r == (rows[i].taken ? 0 : -EBADMSG), "%s %s: %d %s", rows[i].part.name, rows[i].part.contents, r, why);
+    }
+}
+END_TEST
+
 /* Whatever is cut off or turned around, an answer comes and nothing is read that is not there. */
 START_TEST(broken_archives_are_never_believed)
 {
@@ -176,4 +297,5 @@ START_TEST(names_end_as_their_type_does)
 END_TEST
 
 RUN_TESTS("filetype", knows_the_kinds_that_are_taken, refuses_the_rest, an_archive_carries_no_more_than_it_says,
+    a_pdf_says_what_it_carries, a_pdf_is_read_in_one_go, a_documents_parts_are_looked_at,
     broken_archives_are_never_believed, names_end_as_their_type_does)
