@@ -236,7 +236,7 @@ def test_entered_every_table_shows_the_scope_alone(world, db, enter, relations, 
 BY_OTHERS = {"idempotency": "the caller", "organization_closure": "its units", "client_secret": "its client", "directory": "one's root, codes and names alone",
              "directory_span": "one's root, codes and names alone", "organization_carry": "its successor", "organization_lineage": "its units",
              "reorganization": "its units", "task_read": "its account", "attachment": "its report", "attachment_chunk": "its attachment", "holiday": "the country's, and one's root",
-             **{f"report_{part}": "its report" for part in ("section", "total", "version", "figure", "event", "comment")},
+             **{f"report_{part}": "its report" for part in ("section", "draft", "total", "version", "figure", "event", "comment")},
              **{f"report_duty_{part}": "its duty" for part in ("organization", "section", "indicator", "stands_for")}}
 
 
