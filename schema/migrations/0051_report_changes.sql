@@ -240,6 +240,9 @@ CREATE FUNCTION report_totals_changes(t report, was report_total[], now_is repor
 -- Duties of the programme that are addressed to the report's unit, and sections of the report: what else is named is not there.
 CREATE FUNCTION report_consolidation_faults(t report, body jsonb) RETURNS jsonb LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
   SELECT jsonb_agg(x.fault ORDER BY x.part, x.n) FROM (
+    SELECT 0 AS part, 0 AS n, fault('#/duties', 'required', 'a report without a period names the duties it is put together from') AS fault
+    WHERE t.period_id IS NULL AND body ->> 'duties' IS NULL
+    UNION ALL
     SELECT 1 AS part, g.n, fault('#/duties/' || g.n - 1, 'unknown_reference', 'no report duty of the programme with this code is addressed to the unit') AS fault
     FROM jsonb_array_elements_text(coalesce(nullif(body -> 'duties', 'null'), '[]')) WITH ORDINALITY g(code, n)
     WHERE NOT EXISTS (SELECT FROM report_duty d WHERE d.programme_id = t.programme_id AND d.code = g.code AND (d.to_parent OR d.to_id = t.organization_id

@@ -55,7 +55,7 @@ def path(world, op, **given):
         world.must(by.post("/v1/reminders", {"duty": duty, "organizations": ["AA-W1"]}, [("Idempotency-Key", duty)]), 200)
         values.setdefault("reminder", by.items("/v1/reminders", report=report)[0]["id"])
     if "{report}" in op.path:
-        values.setdefault("report", owe(world.service.cluster, fresh("BCM"), ["AA-TU"], "AA-BTG", "2026-12-01")["AA-TU"])
+        values.setdefault("report", owe(world.service.cluster, fresh("BCM"), ["AA-TU"], "AA-BTG", period="2026-Q4")["AA-TU"])
     if "{task}" in op.path:
         values.setdefault("task", f"due.{owe(world.service.cluster, fresh('VIEC'), ['AA-TU'], 'AA-BTG', '2026-12-01')['AA-TU']}.20261201")
     if "{attachment}" in op.path and "attachment" not in values:
