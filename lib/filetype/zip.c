@@ -22,11 +22,13 @@
 #define RATIO_FROM    (10LL << 20)  /* of larger ones, the most that a byte unpacks to: */
 #define RATIO_MAX     200
 #define RELATIONS_MAX (1U << 20)
-#define INNER_MAX     (16U << 20) /* of a document within the document */
+#define INNER_MAX     (16U << 20)  /* of a document within the document */
+#define LOOKED_MAX    (48LL << 20) /* of all parts that are read whole */
 #define HEAD_SENT     4096U
 #define TYPES_NAME    "[Content_Types].xml"
 
 static const char damaged[] = "The archive is damaged, or more than an Office document needs.";
+static const char far_more[] = "The document would unpack to far more than it holds.";
 
 /* An entry of the directory. */
 struct entry {
@@ -41,7 +43,7 @@ struct archive {
     int64_t size;
     int64_t directory; /* where it begins: what lies before is the parts' */
     struct entry types;
-    int64_t packed, unpacked, first;
+    int64_t packed, unpacked, first, looked;
     bool has_types, word, workbook;
     const char **ret_why;
 };
@@ -117,7 +119,7 @@ static int take_entry(struct archive *a, const struct entry *e)
     a->unpacked += e->unpacked;
     if (a->packed > a->directory || a->unpacked > UNPACKED_MAX || e->unpacked > PART_MAX ||
         (e->unpacked > RATIO_FROM && e->unpacked / RATIO_MAX > e->packed))
-        return refuse(a->ret_why, "The document would unpack to far more than it holds.");
+        return refuse(a->ret_why, far_more);
     if (e->at < a->first)
         a->first = e->at;
     if (is_types(e)) {
@@ -195,8 +197,7 @@ static int read_head(const struct archive *a, const struct entry *e, unsigned ch
     return r < 0 || *ret_n == PART_HEAD || (int64_t)*ret_n >= e->unpacked ? r : refuse(a->ret_why, damaged);
 }
 
-static int check_whole(
-    const struct archive *a, const struct entry *e, size_t max, const char *(*wrong)(const char *, size_t))
+static int check_whole(struct archive *a, const struct entry *e, size_t max, const char *(*wrong)(const char *, size_t))
 {
     _cleanup_(buf_free) struct buf whole = { 0 };
     const char *why;
@@ -205,12 +206,15 @@ static int check_whole(
     r = read_part(a, e, max, max, &whole);
     if (r < 0)
         return r;
+    a->looked += (int64_t)whole.n;
+    if (a->looked > LOOKED_MAX)
+        return refuse(a->ret_why, far_more);
     why = wrong(buf_cstr(&whole), whole.n);
     return why == NULL ? 0 : refuse(a->ret_why, why);
 }
 
 /* What a part is, by its first bytes; and the whole of it where it leads elsewhere or is a document itself. */
-static int check_part(const struct archive *a, const struct entry *e)
+static int check_part(struct archive *a, const struct entry *e)
 {
     unsigned char head[PART_HEAD];
     const char *why;

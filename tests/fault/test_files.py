@@ -69,7 +69,7 @@ def test_only_so_many_files_arrive_at_once_and_none_of_them_holds_a_connection(w
     assert export.status == 200, "nobody who sends holds the long lane's only connection"
     mine[0].send(data[MB // 2:])
     assert mine[0].read("POST").status == 201
-    assert upload(service, report, data).status == 201, "the place is free again"
+    assert upload(service, report, files.pdf(MB)).status == 201, "the place is free again"
     for http in (*mine, other):
         http.close()
     assert wait_for(lambda: held(service) == 0)

@@ -186,9 +186,10 @@ def zeros(n):
 
 @pytest.mark.parametrize("data, says", [
     (files.docx(*[(f"word/{i}.bin", zeros(64 * MB)) for i in range(9)]), "far more"),
+    (files.docx(*[(f"word/embeddings/{i}.xlsx", b"PK" + zeros(9 * MB)) for i in range(40)]), "far more"),
     (files.archive([("[Content_Types].xml", zeros(8 * MB)), ("word/document.xml", "x")]), "damaged"),
     (files.archive([("[Content_Types].xml", files.types(files.TEXT_MAIN)), *[(f"word/{i}", "") for i in range(6000)]]), "damaged")],
-    ids=["unpacks to much", "a list that unpacks to much", "many parts"])
+    ids=["unpacks to much", "documents within that unpack to much", "a list that unpacks to much", "many parts"])
 def test_what_would_unpack_to_far_more_is_refused_unopened(report, data, says):
     began = time.monotonic()
     answer = post(report, data, DOCX, "a.docx")
