@@ -127,17 +127,13 @@ END $$;
 CREATE FUNCTION report_freeze(r report, p_n int) RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   at timestamptz := clock_now();
-  on_day date := (at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date;
   faults jsonb;
 BEGIN
   PERFORM FROM value v WHERE v.id IN (SELECT c.value_id FROM report_cells(r.id) c) ORDER BY v.indicator_id, v.period_id, v.scope_key, v.category FOR UPDATE;
   faults := report_faults(r.id);
   IF faults IS NOT NULL THEN PERFORM fail(422, 'report_incomplete', faults); END IF;
   INSERT INTO report_version (report_id, n, submitted_at, on_time, sections, number, issued_on, about, on_behalf, seat_id, account_id, giver_id)
-  SELECT r.id, p_n, at, on_day <= r.due_on,
-    (SELECT coalesce(jsonb_agg(jsonb_build_object('code', s.code, 'title', s.title, 'required', s.required, 'max_length', s.max_length,
-        'text', t.text, 'gathered', coalesce(t.gathered, '[]')) ORDER BY s.position), '[]')
-      FROM report_duty_section s LEFT JOIN report_section t ON t.report_id = r.id AND t.code = s.code WHERE s.duty_id = r.duty_id),
+  SELECT r.id, p_n, at, report_on_time(at, r.due_on), report_draft_sections(r)::jsonb,
     (SELECT w.number FROM report_draft w WHERE w.report_id = r.id), (SELECT w.issued_on FROM report_draft w WHERE w.report_id = r.id),
     report_about(r.id) - 'returned' - 'stands_for', r.organization_id <> me_seat(), me_seat(), me_account(), me_giver();
   INSERT INTO report_figure (report_id, n, position, indicator_id, period_id, category, indicator_code, indicator_name, unit, kind, period_code,

@@ -2,11 +2,6 @@
 -- and in the end to the unit above it. None is sent twice, whoever sends it how often and however many processes there are.
 SET search_path = tiendo, public;
 
--- An id of version 7, for what comes into being in the database.
-CREATE FUNCTION uuid7() RETURNS uuid LANGUAGE sql VOLATILE AS $$
-  SELECT overlay(overlay(gen_random_uuid()::text PLACING substr(h, 1, 8) || '-' || substr(h, 9, 4) FROM 1 FOR 13) PLACING '7' FROM 15 FOR 1)::uuid
-  FROM (SELECT lpad(to_hex((extract(epoch FROM tiendo.clock_now()) * 1000)::bigint), 12, '0') AS h) x $$;
-
 -- A report that somebody still has to write.
 CREATE FUNCTION report_open(state text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
   AS $$ SELECT state IN ('expected', 'draft', 'returned', 'amending') $$;
@@ -102,7 +97,7 @@ BEGIN
   WITH made AS (
     INSERT INTO reminder (id, report_id, duty_id, programme_id, organization_id, organization_code, scope_key, period_id, period_code, kind,
       to_id, to_code, message, seat_id, seat_code, account_id, due_on)
-    SELECT uuid7(), r.id, r.duty_id, r.programme_id, r.organization_id, r.organization_code, r.scope_key, r.period_id, r.period_code, 'manual',
+    SELECT uuid_v7(), r.id, r.duty_id, r.programme_id, r.organization_id, r.organization_code, r.scope_key, r.period_id, r.period_code, 'manual',
       r.organization_id, r.organization_code, p_message, s.id, s.code, me_account(), r.due_on
     FROM report r, organization s WHERE r.id = ANY (wanted) AND s.id = me_seat()
     ORDER BY r.id
@@ -264,7 +259,7 @@ BEGIN
   ), made AS (
     INSERT INTO reminder (id, report_id, duty_id, programme_id, organization_id, organization_code, scope_key, period_id, period_code, kind,
       to_id, to_code, days, due_on)
-    SELECT uuid7(), w.id, w.duty_id, w.programme_id, w.organization_id, w.organization_code, w.scope_key, w.period_id, w.period_code, w.kind,
+    SELECT uuid_v7(), w.id, w.duty_id, w.programme_id, w.organization_id, w.organization_code, w.scope_key, w.period_id, w.period_code, w.kind,
       w.to_id, w.to_code, w.days, w.due_on
     FROM due w ORDER BY w.id, w.kind
     ON CONFLICT DO NOTHING RETURNING *

@@ -22,7 +22,7 @@ INSERT INTO report_duty_organization
 SELECT d.id, o.id, false FROM report_duty d, organization o WHERE d.code ~ '^BN-BC-\d+$' AND o.kind = 'directly_subordinate_party_committee';
 INSERT INTO report (id, duty_id, programme_id, organization_id, organization_code, scope_key, recipient_id, state, acceptance, entered_by, due_on, first_due_on,
   submissions, shown, submitted_at, first_submitted_at, returned_at)
-SELECT uuid7(), d.id, d.programme_id, o.id, o.code, o.scope_key, d.to_id, x.state, 'approval', 'self', d.due_on, d.due_on, x.n, nullif(x.n, 0), x.at, x.at,
+SELECT uuid_v7(), d.id, d.programme_id, o.id, o.code, o.scope_key, d.to_id, x.state, 'approval', 'self', d.due_on, d.due_on, x.n, nullif(x.n, 0), x.at, x.at,
   CASE x.state WHEN 'returned' THEN x.at END
 FROM report_duty d JOIN report_duty_organization u ON u.duty_id = d.id JOIN organization o ON o.id = u.organization_id,
   LATERAL (SELECT CASE WHEN d.code = 'BN-BC-13' THEN 'submitted' WHEN d.code IN ('BN-BC-1', 'BN-BC-2') THEN 'returned' ELSE 'expected' END,
@@ -38,7 +38,7 @@ INSERT INTO report_event (report_id, seq, action, from_state, to_state, n, reaso
 SELECT r.id, 1, 'return', 'submitted', 'returned', 1, 'Số liệu chưa khớp' FROM report r JOIN report_duty d ON d.id = r.duty_id
 WHERE d.code ~ '^BN-BC-\d+$' AND r.state = 'returned';
 INSERT INTO reminder (id, report_id, duty_id, programme_id, organization_id, organization_code, scope_key, kind, to_id, to_code, days, due_on)
-SELECT uuid7(), r.id, r.duty_id, r.programme_id, r.organization_id, r.organization_code, r.scope_key, 'before', r.organization_id, r.organization_code, n, r.due_on
+SELECT uuid_v7(), r.id, r.duty_id, r.programme_id, r.organization_id, r.organization_code, r.scope_key, 'before', r.organization_id, r.organization_code, n, r.due_on
 FROM report r JOIN report_duty d ON d.id = r.duty_id, generate_series(30, 31) n WHERE d.code ~ '^BN-BC-\d+$' AND report_open(r.state);
 COMMIT;
 RESET ROLE;

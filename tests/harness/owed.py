@@ -28,7 +28,7 @@ def owe(cluster, code, units, to=None, due_on=None, period=None, **more):
         SELECT %(duty)s, i.id, x.n FROM unnest(%(indicators)s::text[]) WITH ORDINALITY x(code, n) JOIN indicator i ON i.code = x.code;
         INSERT INTO report (id, duty_id, programme_id, organization_id, organization_code, scope_key, recipient_id, copy_ids, period_id, period_code,
           acceptance, entered_by, data_from, data_to, due_on, first_due_on)
-        SELECT uuid7(), d.id, d.programme_id, o.id, o.code, o.scope_key, coalesce(d.to_id, o.parent_id), d.copy_ids, p.id, p.code, d.acceptance,
+        SELECT uuid_v7(), d.id, d.programme_id, o.id, o.code, o.scope_key, coalesce(d.to_id, o.parent_id), d.copy_ids, p.id, p.code, d.acceptance,
           d.entered_by, w.data_from, w.data_to, coalesce(w.due_on, d.due_on), coalesce(w.due_on, d.due_on)
         FROM report_duty d JOIN organization o ON o.code = ANY (%(units)s) LEFT JOIN period p ON p.code = %(period)s
           LEFT JOIN LATERAL report_dates(d, p.starts_on, p.ends_on, p.kind) w ON p.id IS NOT NULL

@@ -70,6 +70,18 @@ def test_an_event_is_a_thin_cloudevent(world, number):
     assert len(event["id"]) == 32 and "position" not in json.dumps(event)
 
 
+def test_a_unit_leaves_those_alone_who_see_it_no_more(world):
+    manager = world.at("AA-TU", "manager")
+    made = world.unit(manager, samples.fresh("AA-DI"), "Chi bộ chuyển đi", "party_cell", "AA-W1")
+    seats = {seat: world.at(seat, "viewer") for seat in ("AA-TU", "AA-W1", "AA-W2")}
+    places = {seat: here(by) for seat, by in seats.items()}
+    world.must(manager.post("/v1/reorganizations", {"decision": "9-QĐ/TU", "effective_on": "2026-11-01", "steps": [
+        {"kind": "move", "organization": made["code"], "parent": "AA-W2"}]}))
+    world.service.cluster.caught_up()
+    told = {seat: {e["data"]["action"] for e in follow(by, places[seat])[0] if e["data"]["resource_id"] == made["id"]} for seat, by in seats.items()}
+    assert "leave" in told["AA-W1"] and "leave" not in told["AA-TU"] | told["AA-W2"] and "reorganize" in told["AA-TU"] & told["AA-W2"], told
+
+
 def test_a_deletion_leaves_a_tombstone(world, number):
     by = world.connector()
     made = world.must(by.enter(number, "AA-W1-C2", "2026-Q1", {"number": 5}))
@@ -100,7 +112,8 @@ def test_the_whole_feed_is_the_journal_and_nothing_twice(world, cluster):
     assert len({e["id"] for e in events}) == len(events)
     told = [(e["data"]["resource_type"], e["data"]["resource_id"], e["data"]["version"], e["data"]["action"]) for e in events]
     rows = cluster.query("""SELECT s.resource_type, s.resource_id::text, s.version, s.action FROM journal_seal s JOIN organization r ON r.code = 'AA-TU'
-        WHERE s.scope_key ^@ r.scope_key ORDER BY s.position LIMIT %s""", [len(told)])
+        WHERE s.scope_key ^@ r.scope_key AND s.action <> 'leave'  -- what moves within the province does not leave it
+        ORDER BY s.position LIMIT %s""", [len(told)])
     assert told == rows
     assert follow(by, place)[0] == []
 

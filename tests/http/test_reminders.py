@@ -226,7 +226,7 @@ def test_many_and_few_are_listed_alike(world, owed, cluster):
     for report, n in ((many, 2100), (few, 30)):
         cluster.query("""INSERT INTO reminder (id, report_id, duty_id, programme_id, organization_id, organization_code, scope_key, kind, to_id, to_code, days,
               due_on, sent_at)
-            SELECT uuid7(), r.id, r.duty_id, r.programme_id, r.organization_id, r.organization_code, r.scope_key, 'before', r.organization_id,
+            SELECT uuid_v7(), r.id, r.duty_id, r.programme_id, r.organization_id, r.organization_code, r.scope_key, 'before', r.organization_id,
               r.organization_code, n, r.due_on, clock_now() - n * interval '1 minute'
             FROM report r, generate_series(100, 99 + %s) n WHERE r.id = %s""", [n, report])
     for who in (world.at("AA-TU", "viewer"), world.at("AA-W2", "viewer")):
