@@ -88,6 +88,7 @@ class Register:
                 WHERE r.reverted_at IS NULL AND o.code LIKE %s GROUP BY r.id ORDER BY r.created_at DESC, r.id DESC LIMIT 3""", [f"{self.prefix}-%"]):
             if self.rows("SELECT reorganization_dependants(r) FROM reorganization r WHERE r.id = %s", [one])[0][0] == []:
                 try:
+                    self.rows("SELECT tree_change_lock(), tree_lock_alone()")  # as who reverts takes them: the background turns the tree too
                     self.rows("SELECT reorganization_undo(r, NULL) FROM reorganization r WHERE r.id = %s", [one])
                     self.sql("UPDATE reorganization SET reverted_at = clock_now() WHERE id = %s", [one])
                     self.reverted += 1
