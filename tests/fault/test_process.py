@@ -9,7 +9,7 @@ import time
 import pytest
 from harness import samples
 from harness.client import Http
-from harness.crowd import wait_for
+from harness.crowd import patient, wait_for
 
 FORM = [("Content-Type", "application/x-www-form-urlencoded")]
 WAITING = """SELECT pid FROM pg_stat_activity WHERE usename = 'tiendo_service' AND wait_event_type = 'Lock' AND query LIKE %s"""
@@ -281,7 +281,7 @@ def asks(service, token):
 
 
 def test_a_session_revoked_at_one_is_over_at_the_other(world, second):
-    held = world.login("aa-w2.viewer").json()
+    held = world.must(patient(lambda: world.login("aa-w2.viewer")))
     for _ in range(3):
         assert asks(second, held["access_token"]).status == 200, "and remembered there"
     assert world.anonymous.post("/oauth2/revoke", f"token={held['refresh_token']}".encode(), FORM).status == 200
@@ -290,10 +290,10 @@ def test_a_session_revoked_at_one_is_over_at_the_other(world, second):
 
 
 def test_a_key_made_at_one_is_known_at_the_other_at_once(world, second):
-    old = world.login("aa-w2.viewer").json()["access_token"]
+    old = world.must(patient(lambda: world.login("aa-w2.viewer")))["access_token"]
     assert asks(second, old).status == 200
     world.service.command("keys", "rotate")
-    new = world.login("aa-w2.viewer").json()["access_token"]
+    new = world.must(patient(lambda: world.login("aa-w2.viewer")))["access_token"]
     assert new.split(".")[0] != old.split(".")[0], "signed with the new key"
     for service in (second, world.service):
         assert asks(service, new).status == 200
@@ -303,14 +303,14 @@ def test_a_key_made_at_one_is_known_at_the_other_at_once(world, second):
 
 
 def test_a_key_withdrawn_is_refused_by_both_at_the_next_request(world, cluster, second):
-    token = world.login("aa-w2.viewer").json()["access_token"]
+    token = world.must(patient(lambda: world.login("aa-w2.viewer")))["access_token"]
     for service in (second, world.service):
         assert asks(service, token).status == 200
     world.service.command("keys", "rotate")
     cluster.query("UPDATE signing_key SET accepted_until = clock_now() - interval '1 second' WHERE signs_until IS NOT NULL")
     for service in (second, world.service):
         assert asks(service, token).code == "invalid_token"
-    assert asks(second, world.login("aa-w2.viewer").json()["access_token"]).status == 200
+    assert asks(second, world.must(patient(lambda: world.login("aa-w2.viewer")))["access_token"]).status == 200
     world.forget()
 
 

@@ -310,7 +310,7 @@ def reminded(cluster, unit):
 
 def owed(cluster, unit):
     """A report of the unit that nobody has touched."""
-    return owe(cluster, f"{unit}-MR", [unit], f"{unit[:2]}-TU", "2025-03-01", programme=f"{unit}-MP", title=f"Báo cáo riêng của {unit}.")[unit]
+    return owe(cluster, f"{unit}-MR", [unit], f"{unit[:2]}-TU", period="2025-Q1", programme=f"{unit}-MP", title=f"Báo cáo riêng của {unit}.")[unit]
 
 
 @pytest.fixture(scope="module")
