@@ -250,6 +250,6 @@ INSERT INTO report_transition (action, from_state, to_state, acceptance, actor, 
 ALTER TABLE report_transition ENABLE ROW LEVEL SECURITY;
 ALTER TABLE report_transition FORCE ROW LEVEL SECURITY;
 CREATE POLICY owner_all ON report_transition TO tiendo_owner USING (true) WITH CHECK (true);
-CREATE POLICY service_read ON report_transition FOR SELECT TO tiendo_service USING (true);
+CREATE POLICY service_read ON report_transition FOR SELECT TO tiendo_service USING ((SELECT me_grant()) IS NOT NULL);
 GRANT SELECT ON report_transition TO tiendo_service;
 GRANT EXECUTE ON FUNCTION me_writing_client(), report_is_mine(uuid, text, text) TO tiendo_service;
