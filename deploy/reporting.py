@@ -178,6 +178,7 @@ class Reporting:
                 number="45-BC/BTGDV", issued_on="2026-03-20")
             self.act(self.commission, report, "submit")
         paper = self.commission.call("GET", f"/v1/reports/{report['id']}", headers={"Accept": "application/pdf"}).body
-        path = Path(self.demo.credentials.path).parent / f"{OWN}-{PERIOD}.pdf"
+        path = Path(self.demo.credentials.path).parent / "papers" / f"{OWN}-{PERIOD}.pdf"
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(paper)
         print(f"\nBáo cáo tổng hợp để in: {path} ({len(paper) // 1024} KB)")
