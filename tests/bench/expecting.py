@@ -12,7 +12,7 @@ def expecting(bench):
     starts, ends = bench.cluster.query("SELECT starts_on::text, ends_on::text FROM period WHERE code = %s", [bench.periods[0]])[0]
     answered, made, moved, same = [], [], [], []
     for n in range(3 if bench.given.quick else 10):
-        code = f"BN-BC-{n}"
+        code = f"BN-TRUOC-{n}"
         bench.settle()
         began = time.monotonic()
         bench.api("POST", "/v1/report-duties", {

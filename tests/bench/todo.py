@@ -22,7 +22,7 @@ def tasks(bench):
             began = time.monotonic()
             answer = http.request("GET", "/v1/me/tasks?limit=200", header)
             times.append(1000 * (time.monotonic() - began))
-            if answer.status != 200 or len(answer.json()["items"]) != count:
+            if answer.status != 200 or len(answer.json()["items"]) < count:  # other works may have left more
                 raise RuntimeError(f"tasks of {unit}: {answer.status}, {len(answer.json().get('items', []))} of {count}")
         p50 = statistics.median(times)
         rows.append({"work": f"tasks of {what}", "bar": f"p50 < {LIMIT_MS} ms", "p50": p50, "p99": sorted(times)[int(0.99 * (len(times) - 1))],
