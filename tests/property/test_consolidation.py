@@ -1,6 +1,7 @@
 """Consolidated figures equal a recount by hand: whatever is assigned to whom, entered, sent, received, returned or gathered on the way."""
 import pytest
 from harness import model
+from harness.crowd import wait_for
 from harness.gathering import duty, report
 from harness.samples import fresh
 from hypothesis import HealthCheck, given, settings
@@ -107,6 +108,9 @@ def test_a_consolidated_figure_equals_a_recount(staffed, cluster, quarter):
         send(world, cluster, below, unit, units[unit], units[unit]["state"], to_ward.get(unit))
     own = report(world, cluster, duty(cluster, fresh("AA-Z"), "AA-TU", ["AA-BTG"], [code]), "AA-BTG")
     asked = {"duties": [below["code"]]}
+    # what the service brings in line by itself is a version too
+    assert wait_for(lambda: cluster.query(
+        "SELECT s.expected_on = today() AND NOT EXISTS (SELECT FROM report_mark) FROM report_state s")[0][0])
     done = world.must(own.consolidate(asked), 200)
 
     expected = recount(rule, units)
