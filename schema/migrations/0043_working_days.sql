@@ -62,28 +62,6 @@ BEGIN
     greatest(lower(d.validity), least(today(), upper(d.validity) - 1)));
 END $$;
 
--- The units that owe a duty for a period that ends on this day, by the tree of that day (decisions for days to come included): those of
--- its kinds below its unit, those named, less those excepted, and never the one it is addressed to. Attached ones where their kind or they
--- themselves are named. What another duty's report stands for is still among them.
-CREATE FUNCTION report_duty_owes(d report_duty, p_ends date) RETURNS TABLE (organization_id uuid)
-  LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 2000 AS $$
-BEGIN
-  IF NOT d.validity @> p_ends THEN RETURN; END IF;
-  RETURN QUERY
-  SELECT s.organization_id
-  FROM organization_closure c
-    JOIN organization_span s ON s.organization_id = c.descendant_id AND s.validity @> p_ends
-    JOIN organization o ON o.id = c.descendant_id
-  WHERE c.ancestor_id = d.under_id AND c.depth > 0 AND c.validity @> p_ends
-    AND CASE WHEN d.kinds IS NULL THEN NOT o.attached ELSE s.kind = ANY (d.kinds) END
-    AND (d.to_id IS NULL OR s.organization_id <> d.to_id)
-    AND NOT EXISTS (SELECT FROM report_duty_organization x WHERE x.duty_id = d.id AND x.organization_id = s.organization_id)
-  UNION ALL
-  SELECT s.organization_id
-  FROM report_duty_organization x JOIN organization_span s ON s.organization_id = x.organization_id AND s.validity @> p_ends
-  WHERE x.duty_id = d.id AND NOT x.excepted AND (s.parent_id IS NOT NULL OR NOT d.to_parent);
-END $$;
-
 -- The part of a calendar period's code without its year: Q2 of 2026-Q2.
 CREATE FUNCTION period_part(period_code text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
   AS $$ SELECT substr(period_code, 6) $$;
@@ -129,7 +107,7 @@ BEGIN
 END $$;
 
 GRANT EXECUTE ON FUNCTION working_day(uuid, date), add_working_days(uuid, date, int), report_dates(report_duty, date, date, text),
-  report_duty_day(report_duty), report_duty_owes(report_duty, date), period_part(text), period_ending(text, date),
+  report_duty_day(report_duty), period_part(text), period_ending(text, date),
   report_stood_for(report_duty, period, uuid[]), report_stands_for(report_duty, period, uuid) TO tiendo_service;
 
 -- ---- the country's days off, 2025 to 2027 ------------------------------------------------------------------

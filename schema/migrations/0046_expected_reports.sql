@@ -42,7 +42,10 @@ BEGIN
   SELECT * INTO p FROM period x WHERE x.id = period_ending(d.cadence, p_ends);
   RETURN p.id IS NULL OR (report_dates(d, p.starts_on, p.ends_on, p.kind)).due_on >= lower(d.validity);
 END $$;
--- As before (0043), of all units or of these alone: planned for those that are given.
+-- The units that owe a duty for a period that ends on this day, by the tree of that day (decisions for days to come included): those of
+-- its kinds below its unit, those named, less those excepted, and never the one it is addressed to. Attached ones where their kind or they
+-- themselves are named. What another duty's report stands for is still among them. units: these
+-- alone, and planned for them; NULL: all.
 CREATE FUNCTION report_duty_owes(d report_duty, p_ends date, units uuid[]) RETURNS TABLE (organization_id uuid)
   LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 2000 SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
@@ -62,12 +65,12 @@ BEGIN
   WHERE x.duty_id = d.id AND NOT x.excepted AND (s.parent_id IS NOT NULL OR NOT d.to_parent)
     AND (units IS NULL OR x.organization_id = ANY (units));
 END $$;
-CREATE OR REPLACE FUNCTION report_duty_owes(d report_duty, p_ends date) RETURNS TABLE (organization_id uuid)
+CREATE FUNCTION report_duty_owes(d report_duty, p_ends date) RETURNS TABLE (organization_id uuid)
   LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 2000 AS $$
 BEGIN
   RETURN QUERY SELECT w.organization_id FROM report_duty_owes(d, p_ends, NULL) w;
 END $$;
-GRANT EXECUTE ON FUNCTION report_duty_covers(report_duty, date), report_duty_owes(report_duty, date, uuid[]) TO tiendo_service;
+GRANT EXECUTE ON FUNCTION report_duty_covers(report_duty, date), report_duty_owes(report_duty, date), report_duty_owes(report_duty, date, uuid[]) TO tiendo_service;
 
 -- To whom a unit's report is addressed on a day that was addressed to another before: to that one as long as it stands; then, where
 -- reports go to the parent, to the one that followed it as the unit's parent; else to its one successor. Without either it stays.
