@@ -16,16 +16,19 @@ from harness.client import target as address
 from harness.owed import new_id, owe
 from harness.world import Caller
 
-READ = {f"{thing}:read" for thing in ("me", "organizations", "programmes", "indicators", "periods", "values", "progress", "mandates", "changes", "duties", "reports")}
-DEFINE = {"organizations:write", "reorganizations:write", "programmes:write", "indicators:write", "duties:write"}
+READ = {f"{thing}:read" for thing in ("me", "organizations", "programmes", "indicators", "periods", "values", "progress", "mandates", "changes", "duties", "reports",
+                               "campaigns")}
+DEFINE = {"organizations:write", "reorganizations:write", "programmes:write", "indicators:write", "duties:write", "campaigns:write"}
 STAFF = {f"{thing}:{right}" for thing in ("accounts", "clients", "grants") for right in ("read", "write")} | {"mandates:write"}
 DELEGATE = {"delegations:read", "delegations:write"}
 ROLE = {"viewer": READ, "inspector": READ, "reporter": READ | {"values:write"}, "approver": READ | {"values:write"},
         "manager": READ | {"values:write"} | DEFINE, "connector": READ | {"values:write"} | DEFINE, "administrator": READ | STAFF}
 ROLE = {role: may | ({"audit:read"} if role in ("approver", "manager", "administrator", "inspector") else set()) for role, may in ROLE.items()}
 ROLE = {role: may | (DELEGATE | {"me:write"} if role != "connector" else set()) for role, may in ROLE.items()}
-ROLE = {role: may | ({"reports:write"} if "values:write" in may else set())
-        | ({"submissions:write", "reviews:write"} if role == "approver" else set())
+ROLE = {role: may | ({"reports:write", "activities:write"} if "values:write" in may else set())
+        | ({"submissions:write", "reviews:write", "recognitions:write"} if role == "approver" else set())
+        | ({"publications:write"} if role in ("approver", "manager") else set())
+        | ({"calendars:write"} if role != "connector" else set())
         | ({"reminders:write"} if role in ("reporter", "approver", "manager") else set()) for role, may in ROLE.items()}
 
 # name: (seat, target, seen, definitions of it seen, functions of a mandate over it or None)
