@@ -1,6 +1,7 @@
 """An HTTP/1.1 client over plain sockets: it sends exactly what a test says, and hides nothing of the answer."""
 import json
 import socket
+import threading
 from decimal import Decimal
 from urllib.parse import quote, urlencode
 
@@ -57,13 +58,14 @@ class Answer:
 
 
 class Http:
-    """One connection, reopened when the other side closed it."""
+    """One connection, reopened when the other side closed it; threads that share it take turns."""
 
     def __init__(self, host, port, timeout=30):
         self.address = (host, port)
         self.timeout = timeout
         self.socket = None
         self.rest = b""
+        self.turn = threading.RLock()
 
     def open(self):
         if self.socket is None:
@@ -166,16 +168,17 @@ class Http:
         head = f"{method} {target} HTTP/1.1\r\n".encode("utf-8") + b"".join(
             name.encode("latin-1") + b": " + (value if isinstance(value, bytes) else value.encode("utf-8")) + b"\r\n"
             for name, value in headers) + b"\r\n"
-        fresh = self.socket is None
-        try:
-            self.send(head + (body or b""))
-            return self.read(method, target)
-        except (ConnectionResetError, BrokenPipeError):
-            self.close()
-            if fresh:
-                raise
-            self.send(head + (body or b""))
-            return self.read(method, target)
+        with self.turn:
+            fresh = self.socket is None
+            try:
+                self.send(head + (body or b""))
+                return self.read(method, target)
+            except (ConnectionResetError, BrokenPipeError):
+                self.close()
+                if fresh:
+                    raise
+                self.send(head + (body or b""))
+                return self.read(method, target)
 
 
 def target(path, **query):
