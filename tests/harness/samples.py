@@ -3,7 +3,7 @@ import itertools
 import re
 from datetime import date, timedelta
 
-from . import files
+from . import campaigns, files
 from .client import target
 from .owed import owe
 
@@ -63,6 +63,10 @@ def path(world, op, **given):
             target(f"/v1/reports/{values['report']}/attachments", name="a.pdf"), files.pdf(), [("Content-Type", files.PDF)]))["id"])
     if "{duty}" in op.path:
         values.setdefault("duty", world.must(world.at("AA-TU", "manager").post("/v1/report-duties", body("report_duty_create")))["id"])
+    if "{campaign}" in op.path:
+        values.setdefault("campaign", campaigns.known(world)["code"])
+    if "{term}" in op.path:
+        values.setdefault("term", campaigns.term(world)["id"])
     if op.path.startswith("/v1/holidays/"):
         values.setdefault("day", one_day()["valid_from"])
         if op.method == "DELETE":
@@ -120,6 +124,10 @@ def body(op_id, unit="AA-W1", parent=None):
         "report_waive": {"reason": "Đơn vị mới thành lập"},
         "reminder_create": {"duty": "AA-BC", "late": True},
         "holiday_put": {"name": f"Ngày nghỉ {new}"},
+        "campaign_create": {"code": new, "title": f"Chiến dịch {new}", "programme": "AA-P", "owner": unit, "scope": unit},
+        "campaign_update": {"note": f"ghi chú {new}"},
+        "campaign_term_create": {"list": "channel", "code": f"muc_{new[2:]}", "name": f"Kênh {new}"},
+        "campaign_term_update": {"name": f"Kênh {new}"},
         "mandate_create": {"unit": unit, "over": unit, "functions": ["read"]},
         "account_create": {"username": new.lower() + ".thu", "display_name": "Người dùng thử", "organization": unit},
         "grant_create": {"account": "aa-w1-c1.viewer", "organization": unit, "role": "inspector", **one_day()},
