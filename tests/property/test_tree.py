@@ -117,7 +117,8 @@ def check(tree):
     # every key is its place's key and its own label, in every table
     assert tree.rows("""SELECT o.code FROM organization o LEFT JOIN organization p ON p.id = place_of(o.id)
         WHERE o.scope_key <> coalesce(p.scope_key, '') || right(o.scope_key, 6) AND o.code LIKE ANY (%s)""", [tree.codes]) == []
-    for table in ("account", "access_grant", "value", "value_revision", "assignment_unit", "organization_span", "organization_identifier"):
+    for table in ("account", "access_grant", "value", "value_revision", "assignment_unit", "organization_span", "organization_identifier", "activity",
+                  "campaign_assignment", "campaign_reach", "campaign_review", "product", "recognition"):
         unit = "organization_id" if table != "value_revision" else "(SELECT v.organization_id FROM value v WHERE v.id = t.value_id)"
         assert tree.rows(f"SELECT t.scope_key FROM {table} t JOIN organization o ON o.id = {unit} WHERE o.scope_key <> t.scope_key") == [], table
     assert tree.rows("""SELECT count(*) FROM organization_closure c JOIN organization o ON o.id = c.descendant_id WHERE o.scope_key <> c.scope_key""") == [(0,)]
