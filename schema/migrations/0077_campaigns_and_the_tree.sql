@@ -8,10 +8,10 @@ SET search_path = tiendo, public;
 CREATE FUNCTION rekey_tables() RETURNS SETOF text LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
   SELECT c.relname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'scope_key' AND NOT a.attisdropped
   WHERE c.relnamespace = 'tiendo'::regnamespace AND c.relkind = 'r' AND c.relname <> ALL (ARRAY['organization', 'organization_span', 'organization_closure',
-    'organization_identifier', 'value', 'value_revision', 'assignment_unit', 'assignment_count', 'rollup_delta', 'activity_sum', 'activity_delta',
+    'organization_identifier', 'value', 'value_revision', 'assignment_unit', 'assignment_count', 'rollup_delta', 'activity_delta',
     'journal', 'journal_seal']) ORDER BY 1 $$;
 
--- As before (0047), by rekey_tables(). (The sums of activities follow by the deltas that their change of key leaves.)
+-- As before (0047), by rekey_tables(). What is not yet added up of activities is, first: their sums go with the units.
 CREATE OR REPLACE FUNCTION rekey(unit uuid, new_key text) RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   old_key text := (SELECT o.scope_key FROM organization o WHERE o.id = unit);
@@ -20,7 +20,7 @@ DECLARE
   at int := length(old_key) + 1;
   t text;
 BEGIN
-  PERFORM rollup_fold_all(), rollup_move(old_key, new_key), recount_begin('rekey');
+  PERFORM rollup_fold_all(), activity_fold_all(), rollup_move(old_key, new_key), recount_begin('rekey');
   -- what this subtree, or what it once was part of, is called in the journal
   INSERT INTO organization_former_key
   SELECT DISTINCT f.former || substr(old_key, length(a.scope_key) + 1), unit

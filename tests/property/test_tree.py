@@ -122,6 +122,7 @@ def check(tree):
         unit = "organization_id" if table != "value_revision" else "(SELECT v.organization_id FROM value v WHERE v.id = t.value_id)"
         assert tree.rows(f"SELECT t.scope_key FROM {table} t JOIN organization o ON o.id = {unit} WHERE o.scope_key <> t.scope_key") == [], table
     assert tree.rows("""SELECT count(*) FROM organization_closure c JOIN organization o ON o.id = c.descendant_id WHERE o.scope_key <> c.scope_key""") == [(0,)]
+    assert tree.rows("SELECT * FROM activity_recount()") == [], "the sums of activities are those of the activities as they are"
     # the sums are those of the values as they are
     assert tree.rows("""WITH stored AS (
           SELECT indicator_id, period_id, scope_key, category, reported, numerator, denominator, number FROM rollup
