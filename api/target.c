@@ -102,25 +102,66 @@ static const char *skip_authority(const char *raw)
     return slash != NULL && *slash == '/' ? slash : "/";
 }
 
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Takes one character, escaped or not, off a path. */
+static char take(const char **p, const char *end)
+{
+    char c = *(*p)++;
+
+    if (c == '%' && end - *p >= 2 && hex_value((*p)[0]) >= 0 && hex_value((*p)[1]) >= 0) {
+        c = (char)(hex_value((*p)[0]) << 4 | hex_value((*p)[1]));
+        *p += 2;
+    }
+    return c;
+}
+
+/* How much of a path is shown: what stands behind /calendars is a secret, however the rest is written and whether it is there or not. */
+static size_t shown(const char *path, size_t n)
+{
+    static const char before[] = "/calendars";
+    const char *end = path + n;
+
+    for (const char *from = path; from < end; from++) {
+        const char *p = from;
+        size_t same = 0;
+
+        while (p < end && same < sizeof(before) - 1 && (take(&p, end) | 0x20) == (before[same] | 0x20))
+            same++;
+        if (same == sizeof(before) - 1)
+            return (size_t)(p - path);
+    }
+    return n;
+}
+
 const char *target_path(struct arena *a, const char *raw)
 {
     struct buf b = { 0 };
-    size_t n;
+    size_t n, seen;
     char *text;
 
     raw = skip_authority(raw);
     n = strcspn(raw, "?");
-    if (utf8_valid(raw, n))
-        return arena_strndup(a, raw, n);
-    text = arena_alloc(a, 3 * n + 1);
+    seen = shown(raw, n);
+    if (utf8_valid(raw, seen))
+        return seen == n ? arena_strndup(a, raw, n) : arena_printf(a, "%.*s/***", (int)seen, raw);
+    text = arena_alloc(a, 3 * n + 5);
     if (text == NULL)
         return NULL;
-    b = (struct buf){ .p = text, .cap = 3 * n + 1, .max = 3 * n + 1 };
-    for (size_t i = 0; i < n; i++)
+    b = (struct buf){ .p = text, .cap = 3 * n + 5, .max = 3 * n + 5 };
+    for (size_t i = 0; i < seen; i++)
         if ((unsigned char)raw[i] < 0x80)
             buf_addc(&b, raw[i]);
         else
             buf_addf(&b, "%%%02X", (unsigned char)raw[i]);
+    if (seen < n)
+        buf_adds(&b, "/***");
     return text;
 }
 

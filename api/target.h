@@ -28,7 +28,7 @@ struct target {
  */
 MUST_CHECK int target_parse(struct arena *a, const char *raw, struct target *ret);
 
-/* The path as problems and links name it: what is no UTF-8 stands in it escaped. NULL without memory. */
+/* The path as problems and links name it: what is no UTF-8 stands in it escaped, and of a calendar's address not its secret. NULL without memory. */
 MUST_CHECK const char *target_path(struct arena *a, const char *raw);
 
 /* name=value pairs after the rules of the query (also the body of a form). At most max: -E2BIG. */

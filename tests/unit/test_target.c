@@ -159,6 +159,17 @@ START_TEST(names_paths)
         { "/a\xff/đ", "/a%FF/%C4%91" },
         { "http://host/x?y", "/x" },
         { "*", "*" },
+        { "/v1/calendars/Zk3v0n?x", "/v1/calendars/***" },
+        { "/v1/calendars/Zk3v0n/more/", "/v1/calendars/***" },
+        { "/v1/calendars%2FZk3v0n", "/v1/calendars/***" },
+        { "//v1/%63ALENDAR%53/Zk3v0n", "//v1/%63ALENDAR%53/***" },
+        { "/v1/calendars/Zk3\xff%zz", "/v1/calendars/***" },
+        { "/\xff/calendars/Zk3", "/%FF/calendars/***" },
+        { "https://host/v1/calendarsZk3", "/v1/calendars/***" },
+        { "/v1/calendars", "/v1/calendars" },
+        { "/v1/calendar-subscriptions/0198", "/v1/calendar-subscriptions/0198" },
+        { "/v1/campaigns/A/calendar", "/v1/campaigns/A/calendar" },
+        { "/v1/%calenda", "/v1/%calenda" },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
