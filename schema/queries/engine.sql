@@ -20,6 +20,10 @@ SELECT s.sealed, s.head_position, s.head_hash FROM seal_step(:most::int) s
 -- takes: most
 SELECT rollup_fold(:most::int)
 
+-- name: activity_fold :call
+-- takes: most
+SELECT activity_fold(:most::int)
+
 -- name: seal_head :call
 -- takes:
 SELECT h.head_position, h.head_hash FROM seal_head() h

@@ -163,7 +163,7 @@ class Cluster:
     def caught_up(self, seconds=60):
         """Waits until the background has sealed and folded whatever was written."""
         until = time.monotonic() + seconds
-        while not self.query("""SELECT NOT EXISTS (SELECT FROM rollup_delta)
+        while not self.query("""SELECT NOT EXISTS (SELECT FROM rollup_delta) AND NOT EXISTS (SELECT FROM activity_delta)
                 AND NOT EXISTS (SELECT FROM journal j WHERE NOT EXISTS (SELECT FROM journal_seal s WHERE s.seq = j.seq))""")[0][0]:
             assert time.monotonic() < until, "the background does not catch up"
             time.sleep(0.02)
