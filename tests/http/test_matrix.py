@@ -11,7 +11,7 @@ from collections import namedtuple
 from datetime import date, timedelta
 
 import pytest
-from harness import samples
+from harness import campaigns, samples
 from harness.client import target as address
 from harness.owed import new_id, owe
 from harness.world import Caller
@@ -63,15 +63,15 @@ def one_day():
 
 # One way of naming a target: unit, programme, indicator (self or superior enters), assignment, target, and of the unit's own
 # an account, its grant, a client and a mandate.
-Names = namedtuple("Names", "unit programme indicator behalf assignment target account account_id grant client mandate secret delegation reorganization duty reminder report")
+Names = namedtuple("Names", "unit programme indicator behalf assignment target account account_id grant client mandate secret delegation reorganization duty reminder report campaign")
 
 
 def nobody(relation, names):
     """Names of nothing; but what is in sight of the target's definitions keeps its name."""
     new = str(uuid.uuid4())
     new = f"{new[:14]}7{new[15:]}"
-    made = Names("NO-SUCH", "NO-SUCH", "NO-SUCH", "NO-SUCH", new, new, "no.such.account", new, new, new, new, new, new, new, "NO-SUCH", new, new)
-    return made._replace(programme=names.programme, indicator=names.indicator, behalf=names.behalf, duty=names.duty) if relation.defined else made
+    made = Names("NO-SUCH", "NO-SUCH", "NO-SUCH", "NO-SUCH", new, new, "no.such.account", new, new, new, new, new, new, new, "NO-SUCH", new, new, "NO-SUCH")
+    return made._replace(programme=names.programme, indicator=names.indicator, behalf=names.behalf, duty=names.duty, campaign=names.campaign) if relation.defined else made
 
 
 # ---- the requests ---------------------------------------------------------------------------------------------
@@ -133,6 +133,22 @@ CASES = {
                 body=lambda n, own: {"organization": n.unit, "comparator": "ge", "value": 5, "due_on": day()}),
         lambda n, own: (f"/v1/indicators/{own.indicator}/targets",
                         {"organization": n.unit, "comparator": "ge", "value": 5, "due_on": day()}, None, "body of one's own")],
+    "campaign_list": [path_of("filter", "/v1/campaigns?owner={unit}"), path_of("filter", "/v1/campaigns?under={unit}"),
+                      path_of("defining", "/v1/campaigns?programme={programme}")],
+    "campaign_get": [path_of("definition", "/v1/campaigns/{campaign}")],
+    "campaign_update": [path_of("definition", "/v1/campaigns/{campaign}", body=body("campaign_update"), headers=tagged)],
+    "campaign_create": [path_of("body", "/v1/campaigns", body=body("campaign_create"))],
+    "campaign_term_create": [lambda n, own: ("/v1/campaign-terms", samples.body("campaign_term_create"), None, "calendar")],
+    "campaign_term_get": [path_of("nobody's", "/v1/campaign-terms/{account_id}")],
+    "campaign_term_update": [path_of("nobody's", "/v1/campaign-terms/{account_id}", body=body("campaign_term_update"), headers=tagged)],
+    "campaign_calendar": [path_of("definition", "/v1/campaigns/{campaign}/calendar"),
+                          lambda n, own: (f"/v1/campaigns/{own.campaign}/calendar?organization={n.unit}", None, None, "filter")],
+    "calendar_get": [path_of("filter", "/v1/calendar?organization={unit}")],
+    "calendar_subscription_create": [
+        path_of("body", "/v1/calendar-subscriptions", body=body("calendar_subscription_create")),
+        lambda n, own: ("/v1/calendar-subscriptions", {**samples.body("calendar_subscription_create", own.unit), "campaign": n.campaign}, None, "defining")],
+    "calendar_subscription_get": [path_of("nobody's", "/v1/calendar-subscriptions/{account_id}")],
+    "calendar_subscription_end": [path_of("nobody's", "/v1/calendar-subscriptions/{account_id}", headers=tagged)],
     "reminder_get": [path_of("path", "/v1/reminders/{reminder}")],
     "reminder_list": [path_of("filter", "/v1/reminders?organization={unit}"), path_of("defining", "/v1/reminders?duty={duty}")],
     "reminder_create": [
@@ -216,9 +232,9 @@ CASES = {
 # What a caller may do with one report goes by more than where it lies: test_report_matrix.py walks it.
 REPORT = "/v1/reports/{report}"
 # Nothing in them names a target; what they give is searched all the same.
-PLAIN = {"me_get": "/v1/me", "my_task_list": "/v1/me/tasks?limit=1000", "my_session_list": "/v1/me/sessions", "delegation_list": "/v1/delegations", "organization_kind_list": "/v1/organization-kinds", "period_list": "/v1/periods", "holiday_list": "/v1/holidays", "programme_list": "/v1/programmes",
+PLAIN = {"me_get": "/v1/me", "my_task_list": "/v1/me/tasks?limit=1000", "my_session_list": "/v1/me/sessions", "delegation_list": "/v1/delegations", "organization_kind_list": "/v1/organization-kinds", "period_list": "/v1/periods", "holiday_list": "/v1/holidays", "campaign_term_list": "/v1/campaign-terms?limit=1000", "calendar_subscription_list": "/v1/calendar-subscriptions", "programme_list": "/v1/programmes",
          "change_list": "/v1/changes?limit=1000"}
-COLLECTIONS = ("organizations", "programmes", "indicators", "values", "periods", "report-duties", "reports", "holidays", "reminders", "mandates", "accounts", "grants", "clients", "audit-events")
+COLLECTIONS = ("organizations", "programmes", "indicators", "values", "periods", "report-duties", "reports", "holidays", "campaigns", "campaign-terms", "reminders", "mandates", "accounts", "grants", "clients", "audit-events")
 
 
 # The directory names every unit of one's root by its code, name and kind, and is tested for what else it might tell.
@@ -234,6 +250,8 @@ def may_write(role, permission, name, relation):
     if permission == "values:write":
         return relation.unit == relation.seat or "enter" in (relation.functions or ()) \
             or role == "connector" and relation.unit.startswith(relation.seat)
+    if permission == "calendars:write":  # of whatever one reads
+        return True
     if permission == "reminders:write":  # nobody urges itself
         return relation.unit.startswith(relation.seat) and relation.unit != relation.seat or "remind" in (relation.functions or ())
     return relation.unit.startswith(relation.seat)
@@ -246,7 +264,7 @@ def expected(op, role, name, relation, kind):
     if kind in ("nobody's", "not proved"):
         return {404} if kind == "nobody's" else {422, 429}
     if kind == "calendar":  # a root's own, kept by whoever defines over all of it; nothing stands there to be taken away
-        return ({201} if op.id == "holiday_put" else {404}) if "define" in (relation.functions or ()) else {403}
+        return ({201} if op.id in ("holiday_put", "campaign_term_create") else {404}) if "define" in (relation.functions or ()) else {403}
     if kind == "urging":  # all that are late of those that may be urged: of a duty in sight, at worst none
         return set(op.success) if relation.defined else {422}
     if kind == "audited":  # in one's own line; the mandates here have other functions
@@ -354,12 +372,13 @@ def places(world, cluster):
                                                              "title": f"Chế độ báo cáo riêng của {unit}.", "valid_from": "2025-01-01"}))
         reminder, report = reminded(cluster, unit), owed(cluster, unit)
         rest = (assignments[0]["id"], aim["id"], username, account["id"], account["grants"][0]["id"], client["id"], mandate["id"], secret, delegation, decision["id"])
-        names = {"code": Names(unit, f"{unit}-MP", f"{unit}-MI", f"{unit}-MS", *rest, f"{unit}-MD", reminder, report),
-                 "id": Names(made["id"], programme["id"], indicators[0]["id"], indicators[1]["id"], *rest, duty["id"], reminder, report)}
+        campaign = campaigns.campaign(world, f"{unit}-MC", manager, programme=f"{unit}-MP", owner=unit, scope=unit, title=f"Chiến dịch riêng của {unit}.")
+        names = {"code": Names(unit, f"{unit}-MP", f"{unit}-MI", f"{unit}-MS", *rest, f"{unit}-MD", reminder, report, f"{unit}-MC"),
+                 "id": Names(made["id"], programme["id"], indicators[0]["id"], indicators[1]["id"], *rest, duty["id"], reminder, report, campaign["id"])}
         found[unit] = Place(unit, made["id"], made["name"], names, {
             "unit": {made["id"], made["name"]}, "data": {f"ghi chú riêng của {unit}.", f"Lời nhắc riêng của {unit}.", reminder, report, f"Cán bộ riêng của {unit}.", *rest[2:],
                                                         f"Máy riêng của {unit}.", f"Ủy nhiệm riêng của {unit}.", *(v["id"] for v in values)},
-            "definitions": {programme["id"], f"Báo cáo nhắc riêng của {unit}.", f"Báo cáo riêng của {unit}.", duty["id"], f"Chế độ báo cáo riêng của {unit}.", f"Chương trình riêng của {unit}.", aim["id"], *(i["id"] for i in indicators), *(a["id"] for a in assignments)}})
+            "definitions": {programme["id"], campaign["id"], f"Chiến dịch riêng của {unit}.", f"Báo cáo nhắc riêng của {unit}.", f"Báo cáo riêng của {unit}.", duty["id"], f"Chế độ báo cáo riêng của {unit}.", f"Chương trình riêng của {unit}.", aim["id"], *(i["id"] for i in indicators), *(a["id"] for a in assignments)}})
     return found
 
 
@@ -389,7 +408,7 @@ def unseen_marks(places, tree, seat, functions=()):
             continue
         marks |= place.secrets["data"]
         if not tree[seat].startswith(tree[code]):
-            marks |= place.secrets["unit"] | place.secrets["definitions"] | {re.compile(rf"(?<![\w-]){code}(?![\w-])"), re.compile(rf"(?<![\w-]){code}-M[DIPS](?!\w)")}
+            marks |= place.secrets["unit"] | place.secrets["definitions"] | {re.compile(rf"(?<![\w-]){code}(?![\w-])"), re.compile(rf"(?<![\w-]){code}-M[CDIPS](?!\w)")}
     return marks
 
 

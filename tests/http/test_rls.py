@@ -9,7 +9,7 @@ from harness.world import ROLES
 PUBLIC = {"organization_kind", "permission", "role_permission", "report_transition", "test_clock", "period"}
 # Without a caller entered these give one thing each, to whoever proves a secret or needs a public key; see 0009.
 BEFORE_ENTERING = {"login_begin", "login_fail", "login_finish", "client_check", "client_session", "refresh_use", "session_end",
-                   "signing_keys", "activation_begin", "activation_fail", "activation_finish", "signing_key_active", "seal_step", "housekeeping", "enter"}
+                   "signing_keys", "calendar_enter", "calendar_shared", "activation_begin", "activation_fail", "activation_finish", "signing_key_active", "seal_step", "housekeeping", "enter"}
 SEATS = ("AA-TU", "AA-W1", "AA-BTG", "AA-W1-XD", "AA-W1-C1", "BB-W1")
 
 
@@ -218,7 +218,7 @@ def test_entered_every_table_shows_the_scope_alone(world, db, enter, relations, 
         keys = {key for key, in rows(db, f"SELECT DISTINCT scope_key FROM tiendo.{table}")}
         all_keys = {key for key, in cluster.query(f"SELECT DISTINCT scope_key FROM {table}")}
         # A mandate by kind is its giver's and concerns every unit of the kind below.
-        if table in ("programme", "programme_pillar", "indicator", "assignment", "assignment_unit", "target", "mandate", "report_duty"):
+        if table in ("programme", "programme_pillar", "indicator", "assignment", "assignment_unit", "target", "mandate", "report_duty", "campaign"):
             assert keys <= covers, (table, keys - covers)
         elif table in ("account", "client", "access_grant") and role != "administrator":
             assert not keys, table
@@ -236,6 +236,8 @@ def test_entered_every_table_shows_the_scope_alone(world, db, enter, relations, 
 BY_OTHERS = {"idempotency": "the caller", "organization_closure": "its units", "client_secret": "its client", "directory": "one's root, codes and names alone",
              "directory_span": "one's root, codes and names alone", "organization_carry": "its successor", "organization_lineage": "its units",
              "reorganization": "its units", "task_read": "its account", "attachment": "its report", "attachment_chunk": "its attachment", "holiday": "the country's, and one's root",
+             "campaign_term": "the service's, and one's root's", "campaign_topic": "its campaign", "campaign_phase": "its campaign",
+             "campaign_reach_target": "its phase",
              **{f"report_{part}": "its report" for part in ("section", "draft", "total", "version", "figure", "event", "comment")},
              **{f"report_duty_{part}": "its duty" for part in ("organization", "section", "indicator", "stands_for")}}
 
@@ -274,7 +276,7 @@ def test_idempotency_rows_are_their_callers_own(world, db, enter, cluster):
 
 # ---- writing -------------------------------------------------------------------------------------------------
 PERMISSIONS = ("organizations:write", "programmes:write", "indicators:write", "values:write", "accounts:write", "clients:write", "grants:write",
-               "mandates:write", "reorganizations:write", "delegations:write", "me:write")
+               "mandates:write", "reorganizations:write", "delegations:write", "me:write", "campaigns:write", "activities:write", "publications:write", "recognitions:write", "calendars:write")
 
 
 @pytest.mark.parametrize("seat,role", [("AA-W1", role) for role in ROLES] + [("AA-W1-XD", "manager"), ("AA-BTG", "manager"), ("BB-W1", "manager")])
