@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Optional
 
+import activities
 import expecting
 import gathering
 import attachments
@@ -248,6 +249,10 @@ def consolidation(bench):
     return [Row(**row) for row in gathering.consolidation(bench)]
 
 
+def import_activities(bench):
+    return [Row(**row) for row in activities.importing(bench)]
+
+
 def tasks(bench):
     return [Row(**row) for row in todo.tasks(bench)]
 
@@ -261,7 +266,7 @@ def matrix(bench):
 
 
 WORKS = {"bulk": bulk, "get": get_one, "page": get_page, "put": put_one, "progress": progress, "consolidation": consolidation, "standing": matrix, "tasks": tasks,
-         "expected": expected, "exports": beside_exports, "import": beside_import, "files": files, "memory": memory}
+         "expected": expected, "exports": beside_exports, "import": beside_import, "activities": import_activities, "files": files, "memory": memory}
 
 
 def run(bench, only):
