@@ -138,7 +138,8 @@ class Contract:
         assert body["status"] == answer.status and body["detail"], where
         assert body["type"].endswith("/problems/" + body["code"]), where
         assert body["trace_id"] == answer.header("traceparent").split("-")[1], where
-        assert body["instance"] == unquote(answer.target.split("?")[0]) or "%" in answer.target or answer.status in (400, 414, 431), where
+        told = re.sub("(?i)(/calendars).+", r"\1/***", answer.target.split("?")[0])  # what follows is a secret
+        assert body["instance"] == unquote(told) or "%" in answer.target or answer.status in (400, 414, 431), where
         for word in ("SQLSTATE", "ERROR:", "PL/pgSQL", "pg_", "jansson", "libpq", "<html"):
             assert word not in answer.text, f"{word} shows through: {where}"
 

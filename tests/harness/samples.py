@@ -32,6 +32,11 @@ def path(world, op, **given):
     for kind in ("client", "mandate", "grant"):
         if op.method == "DELETE" and op.path.endswith(f"{{{kind}}}"):  # what is ended is made for it
             values[kind] = world.must(world.at("AA-TU", "administrator").post(f"/v1/{kind}s", body(f"{kind}_create")))["id"]
+    if "{subscription}" in op.path or op.id == "calendar_shared":
+        mine = world.at("AA-TU", "manager").items("/v1/calendar-subscriptions") if op.id == "calendar_subscription_get" else []
+        made = mine[0] if mine else world.must(world.at("AA-TU", "manager").post("/v1/calendar-subscriptions", body("calendar_subscription_create")))
+        values.setdefault("subscription", made["id"])
+        values.setdefault("secret", made.get("address", "").rsplit("/", 1)[-1])
     if "{account}" in op.path:
         values.setdefault("account", "aa-w1-c1.viewer")
         if op.path.endswith(("/reset", "/sessions")) and op.method != "GET":  # an account nobody else logs in with
@@ -122,6 +127,7 @@ def body(op_id, unit="AA-W1", parent=None):
         "report_amend": {"reason": "Bổ sung số liệu"},
         "report_extend": {"due_on": "2039-01-01", "reason": "Bão"},
         "report_waive": {"reason": "Đơn vị mới thành lập"},
+        "calendar_subscription_create": {"name": f"Lịch {new}", "organization": unit, "expires_on": "2027-06-30"},
         "reminder_create": {"duty": "AA-BC", "late": True},
         "holiday_put": {"name": f"Ngày nghỉ {new}"},
         "campaign_create": {"code": new, "title": f"Chiến dịch {new}", "programme": "AA-P", "owner": unit, "scope": unit},
