@@ -68,6 +68,11 @@ def path(world, op, **given):
             target(f"/v1/reports/{values['report']}/attachments", name="a.pdf"), files.pdf(), [("Content-Type", files.PDF)]))["id"])
     if "{duty}" in op.path:
         values.setdefault("duty", world.must(world.at("AA-TU", "manager").post("/v1/report-duties", body("report_duty_create")))["id"])
+    if "/reviews/" in op.path:  # each of a campaign of its own
+        values |= {"campaign": campaigns.campaign(world)["code"], "phase": "GD1", "kind": "interim"}
+        if op.method != "PUT":
+            world.must(world.at("AA-TU", "manager").put("/v1/campaigns/{campaign}/reviews/{phase}/{organization}/{kind}".format(**values),
+                                                        body("campaign_review_put"), [("If-None-Match", "*")]))
     if "{campaign}" in op.path:
         values.setdefault("campaign", campaigns.known(world)["code"])
     if "{term}" in op.path:
@@ -130,6 +135,7 @@ def body(op_id, unit="AA-W1", parent=None):
         "calendar_subscription_create": {"name": f"Lịch {new}", "organization": unit, "expires_on": "2027-06-30"},
         "reminder_create": {"duty": "AA-BC", "late": True},
         "holiday_put": {"name": f"Ngày nghỉ {new}"},
+        "campaign_review_put": {"reviewed_on": "2026-06-20", "results": f"Kết quả {new}"},
         "campaign_create": {"code": new, "title": f"Chiến dịch {new}", "programme": "AA-P", "owner": unit, "scope": unit},
         "campaign_update": {"note": f"ghi chú {new}"},
         "campaign_term_create": {"list": "channel", "code": f"muc_{new[2:]}", "name": f"Kênh {new}"},
@@ -163,6 +169,6 @@ def headers(op, typed=True):
         return [("If-Match", "*"), ("Idempotency-Key", fresh("key"))]
     if op.method == "PATCH" or op.method == "DELETE" or op.id == "account_reset":
         return [("If-Match", "*")]
-    if op.id in ("value_put", "holiday_put"):
+    if op.id in ("value_put", "holiday_put", "campaign_review_put"):
         return [("If-None-Match", "*")]
     return []

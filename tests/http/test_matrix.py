@@ -141,6 +141,12 @@ CASES = {
     "campaign_term_create": [lambda n, own: ("/v1/campaign-terms", samples.body("campaign_term_create"), None, "calendar")],
     "campaign_term_get": [path_of("nobody's", "/v1/campaign-terms/{account_id}")],
     "campaign_term_update": [path_of("nobody's", "/v1/campaign-terms/{account_id}", body=body("campaign_term_update"), headers=tagged)],
+    "campaign_review_list": [path_of("definition", "/v1/campaigns/{campaign}/reviews"),
+                             lambda n, own: (f"/v1/campaigns/{own.campaign}/reviews?organization={n.unit}", None, None, "filter")],
+    "campaign_review_get": [path_of("path", "/v1/campaigns/{campaign}/reviews/GD1/{unit}/interim")],
+    "campaign_review_put": [path_of("behalf", "/v1/campaigns/{campaign}/reviews/GD1/{unit}/interim", headers=tagged,
+                                    body=lambda n, own: {"reviewed_on": "2025-01-15", "results": "Sơ kết"})],
+    "campaign_review_delete": [path_of("nobody's", "/v1/campaigns/{campaign}/reviews/GD1/{unit}/final", headers=tagged)],
     "campaign_calendar": [path_of("definition", "/v1/campaigns/{campaign}/calendar"),
                           lambda n, own: (f"/v1/campaigns/{own.campaign}/calendar?organization={n.unit}", None, None, "filter")],
     "calendar_get": [path_of("filter", "/v1/calendar?organization={unit}")],
@@ -247,7 +253,7 @@ def may_write(role, permission, name, relation):
     """Whether the role's right reaches the target."""
     if permission in DEFINE:
         return relation.unit.startswith(relation.seat) or "define" in (relation.functions or ())
-    if permission == "values:write":
+    if permission in ("values:write", "activities:write"):
         return relation.unit == relation.seat or "enter" in (relation.functions or ()) \
             or role == "connector" and relation.unit.startswith(relation.seat)
     if permission == "calendars:write":  # of whatever one reads
@@ -281,8 +287,8 @@ def expected(op, role, name, relation, kind):
         return {422}
     if not op.permission.endswith(":write"):
         return set(op.success)
-    done = {200} if op.id == "value_put" else set(op.success)
-    if op.permission == "values:write" and kind == "behalf":
+    done = {200} if op.id in ("value_put", "campaign_review_put") else set(op.success)
+    if op.permission in ("values:write", "activities:write") and kind == "behalf":
         allowed = may_write(role, op.permission, name, relation) or relation.unit.startswith(relation.seat)
     elif kind == "an account there":
         allowed = True
@@ -375,9 +381,14 @@ def places(world, cluster):
         campaign = campaigns.campaign(world, f"{unit}-MC", manager, programme=f"{unit}-MP", owner=unit, scope=unit, title=f"Chiến dịch riêng của {unit}.")
         names = {"code": Names(unit, f"{unit}-MP", f"{unit}-MI", f"{unit}-MS", *rest, f"{unit}-MD", reminder, report, f"{unit}-MC"),
                  "id": Names(made["id"], programme["id"], indicators[0]["id"], indicators[1]["id"], *rest, duty["id"], reminder, report, campaign["id"])}
+        cluster.query("""INSERT INTO campaign_review (id, campaign_id, phase_id, programme_id, organization_id, organization_code, scope_key, kind, reviewed_on, results,
+              on_behalf, seat_id)
+            SELECT uuid_v7(), c.id, f.id, c.programme_id, o.id, o.code, o.scope_key, 'interim', '2025-01-15', %s, false, o.id
+            FROM campaign c JOIN campaign_phase f ON f.campaign_id = c.id AND f.code = 'GD1', organization o WHERE c.code = %s AND o.code = %s RETURNING 1""",
+                      [f"Sơ kết riêng của {unit}.", f"{unit}-MC", unit])
         found[unit] = Place(unit, made["id"], made["name"], names, {
             "unit": {made["id"], made["name"]}, "data": {f"ghi chú riêng của {unit}.", f"Lời nhắc riêng của {unit}.", reminder, report, f"Cán bộ riêng của {unit}.", *rest[2:],
-                                                        f"Máy riêng của {unit}.", f"Ủy nhiệm riêng của {unit}.", *(v["id"] for v in values)},
+                                                        f"Máy riêng của {unit}.", f"Sơ kết riêng của {unit}.", f"Ủy nhiệm riêng của {unit}.", *(v["id"] for v in values)},
             "definitions": {programme["id"], campaign["id"], f"Chiến dịch riêng của {unit}.", f"Báo cáo nhắc riêng của {unit}.", f"Báo cáo riêng của {unit}.", duty["id"], f"Chế độ báo cáo riêng của {unit}.", f"Chương trình riêng của {unit}.", aim["id"], *(i["id"] for i in indicators), *(a["id"] for a in assignments)}})
     return found
 
