@@ -119,7 +119,7 @@ DECLARE
     AND (b ->> 'status' = 'done' OR was.status <> 'done'), false);
   starts text := CASE WHEN NOT placed THEN f.starts_on::text END;
   ends text := CASE WHEN NOT placed THEN f.ends_on::text END;
-  given text[] := text_list(b -> 'channels');
+  given text[] := coalesce(text_list(b -> 'channels'), '{}');
 BEGIN
   RETURN ARRAY[
     CASE WHEN c.id IS NULL THEN activity_fault('#/campaign', 'unknown_reference') END,
@@ -184,7 +184,7 @@ BEGIN
     seat_id, account_id, client_id, grant_id)
   VALUES (new_id, c.id, f.id, c.programme_id, o.id, o.code, o.scope_key, b ->> 'code', b ->> 'kind', b ->> 'topic', b ->> 'title', (b ->> 'starts_on')::date,
     (b ->> 'ends_on')::date, (b ->> 'done_on')::date, (b ->> 'planned')::int, (b ->> 'done')::int, (b ->> 'contacts_planned')::int,
-    (b ->> 'contacts_reached')::int, text_list(b -> 'channels'), b ->> 'status', b ->> 'reason', b ->> 'evidence_url', b ->> 'note', b ->> 'classification',
+    (b ->> 'contacts_reached')::int, coalesce(text_list(b -> 'channels'), '{}'), b ->> 'status', b ->> 'reason', b ->> 'evidence_url', b ->> 'note', b ->> 'classification',
     o.id <> me_seat(), unit_code(me_seat()), me_seat(), me_account(), me_client(), me_grant())
   RETURNING * INTO made;
   PERFORM activity_propose(made, body);
@@ -227,7 +227,7 @@ BEGIN
   UPDATE activity x SET phase_id = f.id, code = b ->> 'code', kind = b ->> 'kind', topic = b ->> 'topic', title = b ->> 'title',
     starts_on = (b ->> 'starts_on')::date, ends_on = (b ->> 'ends_on')::date, done_on = (b ->> 'done_on')::date, planned = (b ->> 'planned')::int,
     done = (b ->> 'done')::int, contacts_planned = (b ->> 'contacts_planned')::int, contacts_reached = (b ->> 'contacts_reached')::int,
-    channels = text_list(b -> 'channels'), status = b ->> 'status', reason = b ->> 'reason', evidence_url = b ->> 'evidence_url', note = b ->> 'note',
+    channels = coalesce(text_list(b -> 'channels'), '{}'), status = b ->> 'status', reason = b ->> 'reason', evidence_url = b ->> 'evidence_url', note = b ->> 'note',
     on_behalf = x.organization_id <> me_seat(), entered_by = unit_code(me_seat()), seat_id = me_seat(), account_id = me_account(), client_id = me_client(),
     grant_id = me_grant(), version = x.version + 1, updated_at = clock_now()
   WHERE x.id = a.id AND x.version = a.version
