@@ -134,7 +134,7 @@ def test_it_is_of_one_unit_alone(world, work):
     assert of(world.connector(), organization="AA-W2") == ["Việc của AA-W2"]
     for unit in ("AA-W2", "BB-W1", "NO-SUCH"):
         answer = world.at("AA-W1", "viewer").get(mine, organization=unit)
-        assert answer.status == 422 and answer.faults() == [("organization", "unknown_reference")], answer
+        assert answer.status == 422 and answer.faults() == {("organization", "unknown_reference")}, answer
 
 
 def test_without_a_campaign_it_holds_all_but_drafts(world, me, work, cluster):
@@ -170,7 +170,7 @@ def test_of_very_many_the_latest_are_in_it(me, work, cluster):
     cluster.query("""INSERT INTO activity (id, campaign_id, phase_id, programme_id, organization_id, organization_code, scope_key, kind, title, starts_on, ends_on,
             on_behalf, entered_by, seat_id, grant_id)
         SELECT uuid_v7(), a.campaign_id, a.phase_id, a.programme_id, a.organization_id, a.organization_code, a.scope_key, a.kind, 'Việc ' || n,
-            date '2026-07-02' + n % 700, date '2026-07-02' + n % 700, false, 'AA-W1', a.seat_id, a.grant_id FROM activity a, generate_series(1, 2000) n WHERE a.id = %s""", [first])
+            date '2026-07-02' + n %% 700, date '2026-07-02' + n %% 700, false, 'AA-W1', a.seat_id, a.grant_id FROM activity a, generate_series(1, 2000) n WHERE a.id = %s""", [first])
     found = entries(me.get(f"/v1/campaigns/{work.code}/calendar"))[1]
     assert len(found) == 2002 and f"{first}@tiendo" not in found
 
@@ -280,7 +280,7 @@ def test_a_replay_does_not_give_the_address_again(me):
 @pytest.mark.parametrize("more, fault", [
     ({"expires_on": "2026-11-20"}, ("#/expires_on", "out_of_range")), ({"expires_on": "2027-11-22"}, ("#/expires_on", "out_of_range")),
     ({"organization": "AA-W2"}, ("#/organization", "unknown_reference")), ({"campaign": "NO-SUCH"}, ("#/campaign", "unknown_reference")),
-    ({"name": ""}, ("#/name", "too_short")), ({"name": "a\nb"}, ("#/name", "format")), ({"expires_on": None}, ("#/expires_on", "type")),
+    ({"name": ""}, ("#/name", "too_short")), ({"name": "a\nb"}, ("#/name", "invisible_character")), ({"expires_on": None}, ("#/expires_on", "type")),
     ({"secret": "mine"}, ("#/secret", "unknown_field"))])
 def test_what_an_address_cannot_be_made_of(me, more, fault):
     answer = subscribe(me, **more)
