@@ -108,8 +108,11 @@ class Loader:
             self.programme(file)
             self.indicators(file)
             self.mandates(file)
+            self.campaign(file)
             self.duties(file)
         self.accounts(programme.accounts())
+        for file in self.files:
+            self.products(file)
         self.connector()
 
     # ---- units, and what became of them
@@ -186,6 +189,20 @@ class Loader:
         for body in programme.mandates(file):
             if not any(same_mandate(body, item) for item in given):
                 administrator.post("/v1/mandates", body)
+
+    def campaign(self, file):
+        manager, body = self.manager(file), programme.campaign(file)
+        if body and body["code"] not in {item["code"] for item in manager.every("/v1/campaigns")}:
+            manager.post("/v1/campaigns", body)
+
+    def products(self, file):
+        """The products that the campaign's paper names, as drafts of its owner."""
+        if not file.get("campaign"):
+            return
+        owner = self.person(f"{file['campaign']['owner'].lower()}.quanly")
+        there = {(item["kind"], item["title"]) for item in owner.every("/v1/products", campaign=file["campaign"]["code"])}
+        each("Products named by the campaign", [body for body in programme.products(file) if (body["kind"], body["title"]) not in there],
+             lambda body: owner.post("/v1/products", body), threads=1)
 
     def duties(self, file):
         manager = self.manager(file)

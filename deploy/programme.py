@@ -180,6 +180,29 @@ def mandates(file):
         yield body
 
 
+def campaign(file):
+    """The campaign, open from the beginning; None where the file has none. What press and commission make belongs to every phase."""
+    source = file.get("campaign")
+    if not source:
+        return None
+    always = source["press_kinds"] + source["commission_kinds"]
+    return {**{key: source[key] for key in ("code", "title", "programme", "owner", "scope", "implements", "document", "note") if source.get(key)},
+            "status": "active", "topics": [{"code": f"ND{n}", "title": title} for n, title in enumerate(source["topics"], 1)],
+            "phases": [{"code": phase["code"], "objective": phase["objective"], "starts_on": phase["starts_on"], "ends_on": phase["ends_on"],
+                        "kinds": list(dict.fromkeys(phase["activity_kinds"] + always)),
+                        "reach_targets": [{key: target[key] for key in ("of", "percent", "indicator")}
+                                          for target in source["reach_targets"] if target["phase"] == phase["code"]]}
+                       for phase in source["phases"]]}
+
+
+def products(file):
+    """The products that the campaign's paper names, for its owner to make."""
+    source = file["campaign"]
+    for product in source["named_products"]:
+        yield {"campaign": source["code"], "organization": source["owner"], **{key: product[key] for key in ("phase", "kind", "title", "duration_s")
+                                                                             if key in product}}
+
+
 def duties(file):
     """The duties to report, each after those it stands for. The files give no first day: they hold for periods that end since today's
     wards and communes began."""
@@ -220,4 +243,4 @@ JOINED_MANAGER = ("bp-tu.quanly", JOINED, "manager", "Quản lý, Tỉnh ủy B�
 FIRST_ADMINISTRATORS = (("dn-tu.quantri", "DN-TU"), ("hue-tu.quantri", "HUE-TU"), ("bp-tu.quantri", JOINED))
 CONNECTOR = {"name": "Trục kết nối dữ liệu Thành ủy", "organization": "DN-TU",
              "scopes": ["organizations:read", "programmes:read", "indicators:read", "periods:read", "values:read", "values:write",
-                        "progress:read", "duties:read", "reports:read"]}
+                        "progress:read", "duties:read", "reports:read", "campaigns:read", "activities:write"]}

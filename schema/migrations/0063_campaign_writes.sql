@@ -372,8 +372,29 @@ BEGIN
   RETURN QUERY SELECT 200, c.version::text, NULL::text, body_out;
 END $$;
 
+-- ---- duties that report on a campaign --------------------------------------------------------------------------
+-- A duty names a campaign of its programme; one that it names already stays as it is.
+CREATE FUNCTION report_duty_campaign_faults(d report_duty, b jsonb) RETURNS jsonb[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN CASE WHEN b ->> 'campaign' IS NOT NULL AND NOT EXISTS (SELECT FROM campaign c WHERE c.programme_id = d.programme_id AND c.code = b ->> 'campaign')
+      AND NOT EXISTS (SELECT FROM report_duty x WHERE x.id = d.id AND x.campaign = b ->> 'campaign')
+    THEN ARRAY[fault('#/campaign', 'unknown_reference', 'the programme has no such campaign')] ELSE '{}' END;
+END $$;
+CREATE OR REPLACE FUNCTION report_duty_check(d report_duty, p programme, b jsonb, named uuid[], excepted_units uuid[], more jsonb) RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE beyond text;
+BEGIN
+  PERFORM refuse(VARIADIC report_duty_who_faults(d, p, b, named, excepted_units) || report_duty_when_faults(d, b) || report_duty_what_faults(d, b)
+    || report_duty_campaign_faults(d, b) || more);
+  SELECT o.code INTO beyond FROM organization o
+  WHERE (o.id = d.under_id OR o.id = ANY (named)) AND NOT may_write(p.id, o.scope_key) ORDER BY o.scope_key LIMIT 1;
+  IF beyond IS NOT NULL THEN PERFORM fail(403, 'forbidden', NULL, format('%s lies outside of what you define.', beyond)); END IF;
+  IF d.under_id IS NULL AND NOT may_write(p.id, p.scope_key) THEN
+    PERFORM fail(403, 'forbidden', NULL, format('Report duties of %s are defined by the managers of %s or by a mandate to define.', p.code, p.scope_code));
+  END IF;
+END $$;
+
 GRANT EXECUTE ON FUNCTION campaign_term_json(campaign_term), campaign_term_name(text, text), campaign_term_place(), campaign_term_create(uuid, jsonb, text),
   campaign_term_update(uuid, jsonb, text, text), campaign_json(campaign), campaign_open(uuid), campaign_topic_faults(jsonb), campaign_phase_faults(jsonb),
   campaign_phase_named_faults(uuid, uuid, jsonb), campaign_used(uuid, text[], text[]), campaign_entered(uuid), campaign_set_parts(uuid, jsonb),
   campaign_part_faults(uuid, uuid, jsonb, text), campaign_create(uuid, jsonb, text), campaign_refuse_change(campaign, jsonb, text),
-  campaign_update(text, jsonb, text, text) TO tiendo_service;
+  campaign_update(text, jsonb, text, text), report_duty_campaign_faults(report_duty, jsonb) TO tiendo_service;

@@ -1,6 +1,6 @@
 """Report duties: who accounts for what to whom, how often and until when."""
 import pytest
-from harness import reports
+from harness import campaigns, reports
 from harness.samples import fresh
 
 WARD = "directly_subordinate_party_committee"
@@ -34,7 +34,7 @@ def units(by, duty, **query):
 def test_a_duty_is_answered_as_it_was_defined(world, aa, define):
     body = {"from": {"under": "AA-TU", "kinds": [WARD], "organizations": ["AA-BTG"], "except": ["AA-W2"]}, "to": "AA-TU", "copies": ["AA-W1"],
             "copies_outside": ["Ban Tuyên giáo và Dân vận Trung ương"], "acceptance": "approval", "cut_off": {"rule": "decree_09_2019", "day": 20},
-            "deadline": {"days": 5, "kind": "calendar"}, "indicators": ["AA-SUM", "AA-RATIO"], "campaign": "TT-1", "valid_to": "2031-12-31",
+            "deadline": {"days": 5, "kind": "calendar"}, "indicators": ["AA-SUM", "AA-RATIO"], "campaign": campaigns.known(world)["code"], "valid_to": "2031-12-31",
             "sections": [{"code": "b", "title": "Kết quả", "max_length": 500}, {"code": "a", "title": "Kiến nghị", "required": False}],
             "entered_by": "superior", "document": "1-HD/BTG", "note": "ghi chú", "reminders": {"before": [1, 5], "after": [], "escalate_after": None}}
     answer = define(**body)
@@ -48,6 +48,24 @@ def test_a_duty_is_answered_as_it_was_defined(world, aa, define):
     got = aa.get(f"/v1/report-duties/{duty['code']}")
     assert got.json() == duty and aa.get(f"/v1/report-duties/{duty['id']}").json() == duty
     assert aa.get(f"/v1/report-duties/{duty['code']}", [("If-None-Match", got.etag)]).status == 304
+
+
+def test_a_duty_names_a_campaign_of_its_programme(world, aa, define, cluster):
+    code, elsewhere = campaigns.known(world)["code"], fresh("CT")
+    world.must(aa.post("/v1/programmes", {"code": elsewhere, "title": "Chương trình khác", "owner": "AA-TU", "scope": "AA-TU"}))
+    other = campaigns.campaign(world, programme=elsewhere)["code"]
+    wrong = {("#/campaign", "unknown_reference")}
+    for name in ("NO-SUCH", other):
+        answer = define(campaign=name)
+        assert answer.status == 422 and answer.faults() == wrong, answer
+    path = f"/v1/report-duties/{world.must(define(campaign=code))['code']}"
+    assert aa.patch(path, {"campaign": other}, "*").faults() == wrong
+    assert aa.patch(path, {"campaign": None}, "*").json()["campaign"] is None
+    assert aa.patch(path, {"campaign": code}, "*").json()["campaign"] == code
+    # one that was named before there were campaigns stays as long as it is not changed
+    cluster.query("UPDATE report_duty SET campaign = 'TT-CU' WHERE code = %s RETURNING 1", [path.rsplit("/", 1)[1]])
+    assert aa.patch(path, {"campaign": "TT-CU", "note": "x"}, "*").json()["campaign"] == "TT-CU" and aa.patch(path, {"note": "y"}, "*").status == 200
+    assert aa.patch(path, {"campaign": "TT-KHAC"}, "*").faults() == wrong
 
 
 def test_what_is_left_out_is_by_the_decree(made):
@@ -270,7 +288,7 @@ def test_units_of_a_duty_that_is_not_seen(world, made):
 # ---- the list ----
 def test_filters(world, aa, made):
     mark = fresh("LOC")
-    one = made(code=f"{mark}-1", title="Báo cáo chuyên đề Hồ sơ", campaign=mark, indicators=["AA-SUM"])["code"]
+    one = made(code=f"{mark}-1", title="Báo cáo chuyên đề Hồ sơ", campaign=campaigns.campaign(world, mark)["code"], indicators=["AA-SUM"])["code"]
     two = made(code=f"{mark}-2", cadence="year", acceptance="approval", to=None, to_parent=True, valid_to="2030-12-31", **{"from": {"under": "AA-W1", "kinds": ["party_cell"]}})["code"]
 
     def found(**query):
