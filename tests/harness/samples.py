@@ -47,7 +47,7 @@ def path(world, op, **given):
     for kind in ("client", "mandate"):
         if f"{{{kind}}}" in op.path:
             values.setdefault(kind, world.at("AA-TU", "administrator").get(f"/v1/{kind}s", limit=1).json()["items"][0]["id"])
-    if "{secret}" in op.path:
+    if "{secret}" in op.path and "secret" not in values:
         values.setdefault("secret", world.at("AA-TU", "administrator").get(f"/v1/clients/{values['client']}/secrets").json()["items"][0]["id"])
     if "{delegation}" in op.path:
         values.setdefault("delegation", world.must(world.at("AA-TU", "manager").post("/v1/delegations", body("delegation_create")))["id"])
