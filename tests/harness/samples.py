@@ -59,6 +59,15 @@ def path(world, op, **given):
         report = owe(world.service.cluster, duty, ["AA-W1"], "AA-BTG", "2026-12-01")["AA-W1"]
         world.must(by.post("/v1/reminders", {"duty": duty, "organizations": ["AA-W1"]}, [("Idempotency-Key", duty)]), 200)
         values.setdefault("reminder", by.items("/v1/reminders", report=report)[0]["id"])
+    if op.id in ("activity_create", "activity_import"):
+        campaigns.known(world)
+    if "{activity}" in op.path and "activity" not in values:
+        by, more = world.at("AA-TU", "manager"), {}
+        if "/proposal/" in op.path:  # a figure that waits, of an indicator of its own
+            more = {"organization": "AA-TU", "proposes": {"indicator": world.indicator(by, fresh("DX"), "AA-P", "number")["code"], "period": "2026-Q1", "number": 1}}
+            world.assign(by, more["proposes"]["indicator"], organization="AA-TU")
+        campaigns.known(world)
+        values["activity"] = world.must(by.post("/v1/activities", {**body("activity_create"), **more}))["id"]
     if "{report}" in op.path:
         values.setdefault("report", owe(world.service.cluster, fresh("BCM"), ["AA-TU"], "AA-BTG", period="2026-Q4")["AA-TU"])
     if "{task}" in op.path:
@@ -136,6 +145,9 @@ def body(op_id, unit="AA-W1", parent=None):
         "reminder_create": {"duty": "AA-BC", "late": True},
         "holiday_put": {"name": f"Ngày nghỉ {new}"},
         "campaign_review_put": {"reviewed_on": "2026-06-20", "results": f"Kết quả {new}"},
+        "activity_create": {"campaign": "AA-CD", "phase": "GD1", "organization": unit, "kind": "conference", "title": f"Hội nghị {new}", "starts_on": "2025-03-01"},
+        "activity_update": {"note": f"ghi chú {new}"},
+        "activity_proposal_decline": {"reason": "Đã tính ở nơi khác"},
         "campaign_create": {"code": new, "title": f"Chiến dịch {new}", "programme": "AA-P", "owner": unit, "scope": unit},
         "campaign_update": {"note": f"ghi chú {new}"},
         "campaign_term_create": {"list": "channel", "code": f"muc_{new[2:]}", "name": f"Kênh {new}"},
@@ -165,6 +177,8 @@ def headers(op, typed=True):
         return [("Content-Type", files.PDF)] if typed else []
     if op.id.endswith("_import") or op.id == "reminder_create":
         return [("Idempotency-Key", fresh("key"))]
+    if op.id in ("activity_proposal_confirm", "activity_proposal_decline"):
+        return [("If-Match", "*"), ("Idempotency-Key", fresh("key"))]
     if op.method == "POST" and re.fullmatch(r"/v1/reports/\{report\}/(submit|recall|request-return|receive|return|approve|amend|extend|waive|reinstate|consolidate)", op.path):
         return [("If-Match", "*"), ("Idempotency-Key", fresh("key"))]
     if op.method == "PATCH" or op.method == "DELETE" or op.id == "account_reset":

@@ -63,14 +63,14 @@ def one_day():
 
 # One way of naming a target: unit, programme, indicator (self or superior enters), assignment, target, and of the unit's own
 # an account, its grant, a client and a mandate.
-Names = namedtuple("Names", "unit programme indicator behalf assignment target account account_id grant client mandate secret delegation reorganization duty reminder report campaign")
+Names = namedtuple("Names", "unit programme indicator behalf assignment target account account_id grant client mandate secret delegation reorganization duty reminder report campaign activity")
 
 
 def nobody(relation, names):
     """Names of nothing; but what is in sight of the target's definitions keeps its name."""
     new = str(uuid.uuid4())
     new = f"{new[:14]}7{new[15:]}"
-    made = Names("NO-SUCH", "NO-SUCH", "NO-SUCH", "NO-SUCH", new, new, "no.such.account", new, new, new, new, new, new, new, "NO-SUCH", new, new, "NO-SUCH")
+    made = Names("NO-SUCH", "NO-SUCH", "NO-SUCH", "NO-SUCH", new, new, "no.such.account", new, new, new, new, new, new, new, "NO-SUCH", new, new, "NO-SUCH", new)
     return made._replace(programme=names.programme, indicator=names.indicator, behalf=names.behalf, duty=names.duty, campaign=names.campaign) if relation.defined else made
 
 
@@ -155,6 +155,14 @@ CASES = {
         lambda n, own: ("/v1/calendar-subscriptions", {**samples.body("calendar_subscription_create", own.unit), "campaign": n.campaign}, None, "defining")],
     "calendar_subscription_get": [path_of("nobody's", "/v1/calendar-subscriptions/{account_id}")],
     "calendar_subscription_end": [path_of("nobody's", "/v1/calendar-subscriptions/{account_id}", headers=tagged)],
+    "activity_list": [path_of("filter", "/v1/activities?organization={unit}"), path_of("filter", "/v1/activities?under={unit}"),
+                      path_of("defining", "/v1/activities?campaign={campaign}")],
+    "activity_get": [path_of("path", "/v1/activities/{activity}")],
+    "activity_create": [path_of("body on behalf", "/v1/activities", body=lambda n, own: {**samples.body("activity_create", n.unit), "campaign": n.campaign})],
+    "activity_update": [path_of("behalf", "/v1/activities/{activity}", body=body("activity_update"), headers=tagged)],
+    "activity_delete": [path_of("nobody's", "/v1/activities/{account_id}", headers=tagged)],
+    "activity_proposal_confirm": [path_of("nothing proposed", "/v1/activities/{activity}/proposal/confirm", headers=tagged)],
+    "activity_proposal_decline": [path_of("nothing proposed", "/v1/activities/{activity}/proposal/decline", body=body("activity_proposal_decline"), headers=tagged)],
     "reminder_get": [path_of("path", "/v1/reminders/{reminder}")],
     "reminder_list": [path_of("filter", "/v1/reminders?organization={unit}"), path_of("defining", "/v1/reminders?duty={duty}")],
     "reminder_create": [
@@ -240,7 +248,7 @@ REPORT = "/v1/reports/{report}"
 # Nothing in them names a target; what they give is searched all the same.
 PLAIN = {"me_get": "/v1/me", "my_task_list": "/v1/me/tasks?limit=1000", "my_session_list": "/v1/me/sessions", "delegation_list": "/v1/delegations", "organization_kind_list": "/v1/organization-kinds", "period_list": "/v1/periods", "holiday_list": "/v1/holidays", "campaign_term_list": "/v1/campaign-terms?limit=1000", "calendar_subscription_list": "/v1/calendar-subscriptions", "programme_list": "/v1/programmes",
          "change_list": "/v1/changes?limit=1000"}
-COLLECTIONS = ("organizations", "programmes", "indicators", "values", "periods", "report-duties", "reports", "holidays", "campaigns", "campaign-terms", "reminders", "mandates", "accounts", "grants", "clients", "audit-events")
+COLLECTIONS = ("organizations", "programmes", "indicators", "values", "periods", "report-duties", "reports", "holidays", "campaigns", "campaign-terms", "activities", "reminders", "mandates", "accounts", "grants", "clients", "audit-events")
 
 
 # The directory names every unit of one's root by its code, name and kind, and is tested for what else it might tell.
@@ -278,7 +286,7 @@ def expected(op, role, name, relation, kind):
             {403} if relation.seen else {404}
     if kind == "delegation":  # seen by its two sides, and by administrators of the unit or above it
         return set(op.success) if role == "administrator" and relation.unit.startswith(relation.seat) else {404}
-    hidden = {"path": {404}, "author": {404}, "dialogue": {404}, "unsent": {404}, "above": {404}, "behalf": {404}, "path, if unseen": {404}, "definition": {404}}.get(kind, {422})
+    hidden = {"path": {404}, "author": {404}, "dialogue": {404}, "unsent": {404}, "above": {404}, "behalf": {404}, "path, if unseen": {404}, "definition": {404}, "nothing proposed": {404}}.get(kind, {422})
     staff = op.permission.split(":")[0] in ("accounts", "clients", "grants") and kind in ("path", "an account there")
     own = relation.unit.startswith(relation.seat)  # no mandate entrusts the staff of the units it is over
     if not (relation.defined if kind in ("definition", "defining") else own if staff else relation.seen):
@@ -288,7 +296,7 @@ def expected(op, role, name, relation, kind):
     if not op.permission.endswith(":write"):
         return set(op.success)
     done = {200} if op.id in ("value_put", "campaign_review_put") else set(op.success)
-    if op.permission in ("values:write", "activities:write") and kind == "behalf":
+    if op.permission in ("values:write", "activities:write") and kind in ("behalf", "body on behalf", "nothing proposed"):
         allowed = may_write(role, op.permission, name, relation) or relation.unit.startswith(relation.seat)
     elif kind == "an account there":
         allowed = True
@@ -304,6 +312,8 @@ def expected(op, role, name, relation, kind):
         return {422} if kind == "rows" else {403}
     if kind == "above":
         return done | {409}
+    if kind == "nothing proposed":
+        return {409}
     # New things in a unit that has ended: its days, not the caller's rights, may refuse them.
     return done | {422} if name == "ended" else done
 
@@ -379,8 +389,10 @@ def places(world, cluster):
         reminder, report = reminded(cluster, unit), owed(cluster, unit)
         rest = (assignments[0]["id"], aim["id"], username, account["id"], account["grants"][0]["id"], client["id"], mandate["id"], secret, delegation, decision["id"])
         campaign = campaigns.campaign(world, f"{unit}-MC", manager, programme=f"{unit}-MP", owner=unit, scope=unit, title=f"Chiến dịch riêng của {unit}.")
-        names = {"code": Names(unit, f"{unit}-MP", f"{unit}-MI", f"{unit}-MS", *rest, f"{unit}-MD", reminder, report, f"{unit}-MC"),
-                 "id": Names(made["id"], programme["id"], indicators[0]["id"], indicators[1]["id"], *rest, duty["id"], reminder, report, campaign["id"])}
+        activity = world.must(connector.post("/v1/activities", {**samples.body("activity_create", unit), "campaign": f"{unit}-MC",
+                                                                "title": f"Hoạt động riêng của {unit}."}))["id"]
+        names = {"code": Names(unit, f"{unit}-MP", f"{unit}-MI", f"{unit}-MS", *rest, f"{unit}-MD", reminder, report, f"{unit}-MC", activity),
+                 "id": Names(made["id"], programme["id"], indicators[0]["id"], indicators[1]["id"], *rest, duty["id"], reminder, report, campaign["id"], activity)}
         cluster.query("""INSERT INTO campaign_review (id, campaign_id, phase_id, programme_id, organization_id, organization_code, scope_key, kind, reviewed_on, results,
               on_behalf, seat_id)
             SELECT uuid_v7(), c.id, f.id, c.programme_id, o.id, o.code, o.scope_key, 'interim', '2025-01-15', %s, false, o.id
@@ -388,7 +400,7 @@ def places(world, cluster):
                       [f"Sơ kết riêng của {unit}.", f"{unit}-MC", unit])
         found[unit] = Place(unit, made["id"], made["name"], names, {
             "unit": {made["id"], made["name"]}, "data": {f"ghi chú riêng của {unit}.", f"Lời nhắc riêng của {unit}.", reminder, report, f"Cán bộ riêng của {unit}.", *rest[2:],
-                                                        f"Máy riêng của {unit}.", f"Sơ kết riêng của {unit}.", f"Ủy nhiệm riêng của {unit}.", *(v["id"] for v in values)},
+                                                        f"Máy riêng của {unit}.", f"Sơ kết riêng của {unit}.", activity, f"Hoạt động riêng của {unit}.", f"Ủy nhiệm riêng của {unit}.", *(v["id"] for v in values)},
             "definitions": {programme["id"], campaign["id"], f"Chiến dịch riêng của {unit}.", f"Báo cáo nhắc riêng của {unit}.", f"Báo cáo riêng của {unit}.", duty["id"], f"Chế độ báo cáo riêng của {unit}.", f"Chương trình riêng của {unit}.", aim["id"], *(i["id"] for i in indicators), *(a["id"] for a in assignments)}})
     return found
 
