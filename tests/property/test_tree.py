@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import psycopg2
 import pytest
-from harness import samples
+from harness import campaigns, samples
 from harness.crowd import wait_for
 
 KINDS = ("directly_subordinate_party_committee", "grassroots_party_organization", "party_cell", "department")
@@ -170,6 +170,10 @@ def test_figures_and_assignments_follow_a_thousand_random_steps(world, cluster, 
             world.must(connector.enter("AA-RATIO", cell, period, {"numerator": n + 1, "denominator": 10 + n}))
     for period in ("2025-Q1", "2026-Q2"):
         world.must(connector.enter("AA-SUM", "AA-W1", period, {"number": 7}))
+    campaign = campaigns.campaign(world)["code"]
+    for n, cell in enumerate(("AA-W1-C1", "AA-W1-C2", "AA-W2-C1", "AA-W2-C2", "AA-W1")):
+        world.must(connector.post("/v1/activities", {"campaign": campaign, "phase": "GD1", "organization": cell, "kind": "conference", "title": "Hội nghị",
+                                                     "starts_on": "2026-03-01", "ends_on": "2026-03-02", "planned": n + 1, "contacts_planned": 10 * n}))
     tree = Tree(cluster, 1, ["AA%", "R%"])
     check(tree)
     live(tree, moved, 1000)
