@@ -4,31 +4,23 @@ SET search_path = tiendo, public;
 
 -- ---- who writes ----------------------------------------------------------------------------------------------
 GRANT INSERT, DELETE ON product, product_reuse TO tiendo_service;
-GRANT UPDATE (phase_id, activity_id, kind, title, summary, topic, duration_s, link, sha256, published_on, channels, state, state_reason, published_at,
+GRANT UPDATE (phase_id, activity_id, kind, title, summary, topic, duration_s, link, sha256, published_on, channels,
   on_behalf, entered_by, seat_id, account_id, client_id, version, updated_at) ON product TO tiendo_service;
 GRANT UPDATE (used_on, channels, reach, link, note, on_behalf, entered_by, seat_id, account_id, client_id, version, updated_at) ON product_reuse
   TO tiendo_service;
--- The campaign's owner sees what was published once, also when it has been taken back; and takes it back itself.
+-- The campaign's owner sees what was published once, also when it has been taken back.
 CREATE POLICY service_campaign_owner ON product FOR SELECT TO tiendo_service USING (published_at IS NOT NULL
   AND EXISTS (SELECT FROM campaign c WHERE c.id = campaign_id AND c.owner_id = ANY ((SELECT me_seats())::uuid[])));
-CREATE POLICY service_publish ON product FOR UPDATE TO tiendo_service
-  USING ((SELECT me_permission()) = 'publications:write' AND (organization_id = ANY ((SELECT me_seats())::uuid[])
-    OR (state = 'published' AND EXISTS (SELECT FROM campaign c WHERE c.id = campaign_id AND c.owner_id = ANY ((SELECT me_seats())::uuid[])))))
-  WITH CHECK ((SELECT me_permission()) = 'publications:write' AND (organization_id = ANY ((SELECT me_seats())::uuid[])
-    OR EXISTS (SELECT FROM campaign c WHERE c.id = campaign_id AND c.owner_id = ANY ((SELECT me_seats())::uuid[]))));
--- Whoever writes: what is shown to all is changed by who may publish alone, and what it says stays as it was shown.
+-- Whoever writes: what is shown to all stays as it was shown.
 CREATE FUNCTION product_guard() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF me_grant() IS NOT NULL AND (new.state <> old.state) <> (me_permission() IS NOT DISTINCT FROM 'publications:write') THEN
-    RAISE insufficient_privilege USING MESSAGE = 'the state of a product is changed by publishing and withdrawing alone';
-  END IF;
   IF old.state = 'published' AND (new.kind, new.title, new.summary, new.topic, new.duration_s, new.link, new.sha256, new.published_on, new.channels)
       IS DISTINCT FROM (old.kind, old.title, old.summary, old.topic, old.duration_s, old.link, old.sha256, old.published_on, old.channels) THEN
     RAISE insufficient_privilege USING MESSAGE = 'a published product stays as it was shown';
   END IF;
   RETURN new;
 END $$;
-CREATE TRIGGER product_guard BEFORE UPDATE OF kind, title, summary, topic, duration_s, link, sha256, published_on, channels, state ON product
+CREATE TRIGGER product_guard BEFORE UPDATE OF kind, title, summary, topic, duration_s, link, sha256, published_on, channels ON product
   FOR EACH ROW EXECUTE FUNCTION product_guard();
 
 -- ---- rules that what units enter in a campaign has in common ---------------------------------------------------
@@ -222,32 +214,44 @@ BEGIN
   IF NOT FOUND THEN PERFORM fail(412, 'version_conflict'); END IF;
   PERFORM journal('delete', 'product', p.id, p.version + 1, p.scope_key, before, NULL, request_id, p.programme_id);
 END $$;
--- Publishing and withdrawing: by the unit whose product it is; withdrawing by the campaign's owner too.
-CREATE FUNCTION product_step(p_product uuid, p_action text, body jsonb, if_match text, request_id text) RETURNS TABLE (status int, version text, body_out text)
-  LANGUAGE plpgsql AS $$
+-- Publishing and withdrawing: by the unit whose product it is; withdrawing by the campaign's owner too, wherever the unit lies. As the owner, so it
+-- looks itself who asks; who has nothing to do with the product learns nothing of it here.
+CREATE FUNCTION product_turn(p_product uuid, p_action text, reason text, if_match text, request_id text) RETURNS bigint
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
-  p product := path_product(p_product);
+  p product := (SELECT x FROM product x WHERE x.id = p_product);
   before jsonb := product_json(p);
-  mine boolean := p.organization_id = ANY (me_seats());
+  mine boolean := coalesce(p.organization_id = ANY (me_seats()), false);
 BEGIN
-  IF NOT (mine OR (p_action = 'withdraw' AND EXISTS (SELECT FROM campaign c WHERE c.id = p.campaign_id AND c.owner_id = ANY (me_seats())))) THEN
-    PERFORM fail(403, 'forbidden', NULL, CASE p_action WHEN 'publish' THEN format('That is done by %s itself.', p.organization_code)
-      ELSE format('That is done by %s itself, or by the owner of the campaign.', p.organization_code) END);
+  IF me_permission() IS DISTINCT FROM 'publications:write' OR NOT (mine OR (p_action = 'withdraw' AND p.published_at IS NOT NULL
+      AND EXISTS (SELECT FROM campaign c WHERE c.id = p.campaign_id AND c.owner_id = ANY (me_seats())))) THEN
+    PERFORM fail(404, 'not_found');
   END IF;
   PERFORM check_version(p.version, if_match);
   IF (p.state = 'published') <> (p_action = 'withdraw') THEN
     PERFORM fail(409, 'wrong_state', NULL, CASE WHEN p.state = 'published' THEN 'The product is published already.' ELSE 'The product is not published.' END);
   END IF;
   IF p_action = 'publish' THEN PERFORM campaign_open(p.campaign_id); END IF;
-  UPDATE product x SET state = CASE p_action WHEN 'publish' THEN 'published' ELSE 'withdrawn' END, state_reason = body ->> 'reason',
+  UPDATE product x SET state = CASE p_action WHEN 'publish' THEN 'published' ELSE 'withdrawn' END, state_reason = reason,
     published_at = CASE p_action WHEN 'publish' THEN clock_now() ELSE x.published_at END,
     published_on = CASE p_action WHEN 'publish' THEN coalesce(x.published_on, today()) ELSE x.published_on END,
     version = x.version + 1, updated_at = clock_now()
   WHERE x.id = p.id AND x.version = p.version RETURNING * INTO p;
   IF NOT FOUND THEN PERFORM fail(412, 'version_conflict'); END IF;
-  body_out := product_json(p);
-  PERFORM journal(p_action, 'product', p.id, p.version, p.scope_key, before, body_out::jsonb, request_id, p.programme_id);
-  status := 200; version := p.version;
+  PERFORM journal(p_action, 'product', p.id, p.version, p.scope_key, before, product_json(p)::jsonb, request_id, p.programme_id);
+  RETURN p.version;
+END $$;
+CREATE FUNCTION product_step(p_product uuid, p_action text, body jsonb, if_match text, request_id text) RETURNS TABLE (status int, version text, body_out text)
+  LANGUAGE plpgsql AS $$
+DECLARE p product := path_product(p_product);
+BEGIN
+  IF p.organization_id <> ALL (me_seats())
+      AND NOT (p_action = 'withdraw' AND EXISTS (SELECT FROM campaign c WHERE c.id = p.campaign_id AND c.owner_id = ANY (me_seats()))) THEN
+    PERFORM fail(403, 'forbidden', NULL, CASE p_action WHEN 'publish' THEN format('That is done by %s itself.', p.organization_code)
+      ELSE format('That is done by %s itself, or by the owner of the campaign.', p.organization_code) END);
+  END IF;
+  version := product_turn(p.id, p_action, body ->> 'reason', if_match, request_id);
+  status := 200; body_out := product_json((SELECT x FROM product x WHERE x.id = p.id));
   RETURN NEXT;
 END $$;
 
@@ -346,6 +350,6 @@ GRANT EXECUTE ON FUNCTION product_guard(), published_unit_name(uuid), campaign_e
   channel_faults(jsonb, text[], text), filter_phases(text), product_json(product), product_get(uuid), path_product(uuid), path_product_id(uuid),
   product_apply(product, jsonb), product_faults(product, product, jsonb), product_reach_faults(uuid, jsonb), product_set_reach(uuid, jsonb),
   product_create(uuid, jsonb, text), product_may_write(product), product_update(uuid, jsonb, text, text), product_delete(uuid, text, text),
-  product_step(uuid, text, jsonb, text, text), product_reuse_json(product_reuse), product_reuse_faults(product_reuse, product_reuse, jsonb),
+  product_turn(uuid, text, text, text, text), product_step(uuid, text, jsonb, text, text), product_reuse_json(product_reuse), product_reuse_faults(product_reuse, product_reuse, jsonb),
   product_reuse_apply(product_reuse, jsonb), product_must_be_published(uuid), product_reuse_create(uuid, uuid, jsonb, text),
   path_product_reuse(uuid, uuid), product_reuse_update(uuid, uuid, jsonb, text, text), product_reuse_delete(uuid, uuid, text, text) TO tiendo_service;

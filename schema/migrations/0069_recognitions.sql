@@ -68,23 +68,15 @@ BEGIN
 END $$;
 
 GRANT INSERT, DELETE ON recognition TO tiendo_service;
-GRANT UPDATE (phase_id, kind, title, summary, decision_number, decision_on, decided_by, state, reason, proposed_seat_id, proposed_account_id,
-  proposed_giver_id, decided_seat_id, decided_account_id, published_at, version, updated_at) ON recognition TO tiendo_service;
 -- The campaign's owner decides, and so sees what there is to decide on.
 CREATE POLICY service_campaign_owner ON recognition FOR SELECT TO tiendo_service USING (owns_campaign(campaign_id));
-CREATE POLICY service_decide ON recognition FOR UPDATE TO tiendo_service
-  USING ((SELECT me_permission()) = 'recognitions:write' AND recognition_is_for_me(campaign_id, programme_id, organization_id, scope_key));
--- Whoever writes: only what the table of transitions has, and never by who proposed it where that is kept from them.
-CREATE FUNCTION recognition_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Whether the caller sees it: what the table's policies say, for what runs as the owner.
+CREATE FUNCTION recognition_in_sight(r recognition) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
-  IF me_grant() IS NOT NULL AND NOT EXISTS (SELECT FROM recognition_transition t WHERE t.from_state = old.state AND t.to_state = new.state
-      AND t.permission = me_permission() AND NOT (t.by_another AND recognition_proposed_by_me(old))) THEN
-    RAISE insufficient_privilege USING MESSAGE = 'no such transition of a recognition';
-  END IF;
-  RETURN new;
+  RETURN coalesce(r.scope_key <@ scope(), false) OR coalesce(in_limited(r.programme_id, r.scope_key, limited_programmes(), limited_scopes()), false)
+    OR owns_campaign(r.campaign_id) OR coalesce(r.state = 'published' AND EXISTS (SELECT FROM campaign c WHERE c.id = r.campaign_id
+      AND (c.scope_key <@ scope() OR me_seat_key() ^@ c.scope_key OR in_limited(c.programme_id, c.scope_key, limited_programmes(), limited_scopes()))), false);
 END $$;
-CREATE TRIGGER recognition_guard BEFORE UPDATE OF kind, title, summary, decision_number, decision_on, decided_by, state, published_at ON recognition
-  FOR EACH ROW EXECUTE FUNCTION recognition_guard();
 
 -- ---- reading ---------------------------------------------------------------------------------------------------
 CREATE FUNCTION recognition_decision(r recognition) RETURNS json LANGUAGE sql IMMUTABLE AS $$
@@ -165,7 +157,9 @@ DECLARE
   t recognition_transition;
   author boolean := EXISTS (SELECT FROM recognition_transition x WHERE x.action = p_action AND x.actor = 'author');
 BEGIN
-  IF author AND NOT campaign_may_enter(r.campaign_id, r.programme_id, r.scope_key) THEN
+  IF NOT EXISTS (SELECT FROM recognition_transition x WHERE x.action = p_action AND x.permission = me_permission()) THEN
+    PERFORM fail(403, 'forbidden');
+  ELSIF author AND NOT campaign_may_enter(r.campaign_id, r.programme_id, r.scope_key) THEN
     PERFORM fail(403, 'forbidden', NULL, format('That is done by who enters for %s.', r.organization_code));
   ELSIF NOT author AND NOT recognition_is_for_me(r.campaign_id, r.programme_id, r.organization_id, r.scope_key) THEN
     PERFORM fail(403, 'forbidden', NULL,
@@ -183,16 +177,18 @@ BEGIN
   END IF;
   RETURN t;
 END $$;
--- Every action but taking it away.
-CREATE FUNCTION recognition_step(p_recognition uuid, p_action text, body jsonb, if_match text, request_id text)
-  RETURNS TABLE (status int, version text, body_out text) LANGUAGE plpgsql AS $$
+-- Every action but taking it away; as the owner, who decides where the caller writes nothing else.
+CREATE FUNCTION recognition_step(p_recognition uuid, p_action text, body jsonb, if_match text, request_id text) RETURNS bigint
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
-  was recognition := path_recognition(p_recognition);
-  r recognition := recognition_apply(was, CASE WHEN p_action IN ('edit', 'confirm') THEN coalesce(body, '{}') ELSE '{}' END);
-  t recognition_transition := recognition_transit(was, r, p_action, coalesce(body, '{}'), if_match);
-  author boolean := t.actor = 'author';
-  before jsonb := recognition_kept(was);
+  was recognition := (SELECT x FROM recognition x WHERE x.id = p_recognition);
+  r recognition := recognition_apply(was, CASE WHEN p_action IN ('edit', 'confirm') THEN body ELSE '{}' END);
+  t recognition_transition;
+  author boolean;
 BEGIN
+  IF was.id IS NULL OR NOT recognition_in_sight(was) THEN PERFORM fail(404, 'not_found'); END IF;
+  t := recognition_transit(was, r, p_action, body, if_match);
+  author := t.actor = 'author';
   UPDATE recognition x SET phase_id = r.phase_id, kind = r.kind, title = r.title, summary = r.summary, decision_number = r.decision_number,
     decision_on = r.decision_on, decided_by = r.decided_by, state = t.to_state, reason = CASE WHEN author AND x.state = t.to_state THEN x.reason ELSE body ->> 'reason' END,
     proposed_seat_id = CASE WHEN author THEN me_seat() ELSE x.proposed_seat_id END,
@@ -201,11 +197,18 @@ BEGIN
     decided_seat_id = CASE WHEN author THEN x.decided_seat_id ELSE me_seat() END,
     decided_account_id = CASE WHEN author THEN x.decided_account_id ELSE me_account() END,
     published_at = CASE p_action WHEN 'publish' THEN clock_now() ELSE x.published_at END, version = x.version + 1, updated_at = clock_now()
-  WHERE x.id = r.id AND x.version = was.version RETURNING * INTO r;
+  WHERE x.id = was.id AND x.version = was.version RETURNING * INTO r;
   IF NOT FOUND THEN PERFORM fail(412, 'version_conflict'); END IF;
-  PERFORM journal(CASE p_action WHEN 'edit' THEN 'update' ELSE p_action END, 'recognition', r.id, r.version, r.scope_key, before, recognition_kept(r),
-    request_id, r.programme_id);
-  status := 200; version := r.version; body_out := recognition_json(r);
+  PERFORM journal(CASE p_action WHEN 'edit' THEN 'update' ELSE p_action END, 'recognition', r.id, r.version, r.scope_key, recognition_kept(was),
+    recognition_kept(r), request_id, r.programme_id);
+  RETURN r.version;
+END $$;
+CREATE FUNCTION recognition_act(p_recognition uuid, p_action text, body jsonb, if_match text, request_id text)
+  RETURNS TABLE (status int, version text, body_out text) LANGUAGE plpgsql AS $$
+DECLARE r recognition := path_recognition(p_recognition);
+BEGIN
+  version := recognition_step(r.id, p_action, coalesce(body, '{}'), if_match, request_id);
+  status := 200; body_out := recognition_json(path_recognition(r.id));
   RETURN NEXT;
 END $$;
 CREATE FUNCTION recognition_delete(p_recognition uuid, if_match text, request_id text) RETURNS void LANGUAGE plpgsql AS $$
@@ -220,8 +223,8 @@ BEGIN
 END $$;
 
 GRANT EXECUTE ON FUNCTION owns_campaign(uuid), recognition_is_for_me(uuid, uuid, uuid, text), recognition_is_mine(recognition),
-  recognition_proposed_by_me(recognition), recognition_actions(recognition), recognition_guard(), recognition_decision(recognition),
+  recognition_proposed_by_me(recognition), recognition_actions(recognition), recognition_in_sight(recognition), recognition_decision(recognition),
   recognition_json(recognition), recognition_kept(recognition), recognition_get(uuid), path_recognition(uuid), recognition_apply(recognition, jsonb),
   recognition_faults(recognition, text, jsonb), recognition_create(uuid, jsonb, text),
   recognition_transit(recognition, recognition, text, jsonb, text), recognition_step(uuid, text, jsonb, text, text),
-  recognition_delete(uuid, text, text) TO tiendo_service;
+  recognition_act(uuid, text, jsonb, text, text), recognition_delete(uuid, text, text) TO tiendo_service;

@@ -7,22 +7,22 @@ SELECT g.version, g.body FROM recognition_get(:recognition::uuid) g
 SELECT c.status, c.version, c.location, c.body_out AS body FROM recognition_create(:new_id::uuid, :body::jsonb, :request_id) c
 
 -- name: recognition_update :one
-SELECT s.status, s.version, s.body_out AS body FROM recognition_step(:recognition::uuid, 'edit', :body::jsonb, :if_match, :request_id) s
+SELECT s.status, s.version, s.body_out AS body FROM recognition_act(:recognition::uuid, 'edit', :body::jsonb, :if_match, :request_id) s
 
 -- name: recognition_delete :none
 SELECT recognition_delete(:recognition::uuid, :if_match, :request_id)
 
 -- name: recognition_confirm :one
-SELECT s.status, s.version, s.body_out AS body FROM recognition_step(:recognition::uuid, 'confirm', :body::jsonb, :if_match, :request_id) s
+SELECT s.status, s.version, s.body_out AS body FROM recognition_act(:recognition::uuid, 'confirm', :body::jsonb, :if_match, :request_id) s
 
 -- name: recognition_return :one
-SELECT s.status, s.version, s.body_out AS body FROM recognition_step(:recognition::uuid, 'return', :body::jsonb, :if_match, :request_id) s
+SELECT s.status, s.version, s.body_out AS body FROM recognition_act(:recognition::uuid, 'return', :body::jsonb, :if_match, :request_id) s
 
 -- name: recognition_publish :one
-SELECT s.status, s.version, s.body_out AS body FROM recognition_step(:recognition::uuid, 'publish', NULL, :if_match, :request_id) s
+SELECT s.status, s.version, s.body_out AS body FROM recognition_act(:recognition::uuid, 'publish', NULL, :if_match, :request_id) s
 
 -- name: recognition_withdraw :one
-SELECT s.status, s.version, s.body_out AS body FROM recognition_step(:recognition::uuid, 'withdraw', :body::jsonb, :if_match, :request_id) s
+SELECT s.status, s.version, s.body_out AS body FROM recognition_act(:recognition::uuid, 'withdraw', :body::jsonb, :if_match, :request_id) s
 
 -- name: recognition_list :list
 -- id: r.id
