@@ -110,7 +110,7 @@ CREATE FUNCTION activity_import_outcome(strategy text, faults text[], seen bigin
 
 -- import_item: every row as it is meant, what is wrong with it (pairs of pointer and code), and what there is of it already. What an activity has
 -- already is not asked about again, as in activity_faults().
-CREATE FUNCTION activity_import_judge(strategy text, scheme text) RETURNS void LANGUAGE plpgsql SET enable_nestloop = off AS $$
+CREATE FUNCTION activity_import_judge(strategy text, scheme text) RETURNS void LANGUAGE plpgsql SET enable_nestloop = off SET work_mem = '64MB' AS $$
 DECLARE
   by_day boolean := scheme NOT IN ('code', 'id');
   on_day text := today()::text;
@@ -247,6 +247,7 @@ DECLARE
   n bigint;
   on_day text := today()::text;
   stamp timestamptz := clock_now();
+  made text := tstz(stamp);
   seat uuid := me_seat();
   seat_code text := (SELECT o.code FROM organization o WHERE o.id = me_seat());
   touched uuid[];
@@ -256,14 +257,14 @@ BEGIN
     PERFORM FROM import_item i JOIN activity a ON a.id = i.activity_id
     WHERE i.outcome IN ('update', 'delete') AND a.id = ANY (touched) ORDER BY i.scope_key, i.campaign_id, i.code, i.row FOR UPDATE OF a;
     CREATE TEMP TABLE import_was ON COMMIT DROP AS
-      SELECT a.id, activity_import_members(f.code, a.kind, a.topic, a.title, a.starts_on::text, a.ends_on::text, a.done_on::text, a.planned, a.done,
-          a.contacts_planned, a.contacts_reached, a.channels, a.status, a.reason, a.evidence_url, a.note)
-        || jsonb_build_object('id', a.id, 'campaign', i.campaign_code, 'organization', i.organization_code, 'organization_name', i.organization_name,
-          'code', a.code, 'late', activity_late(a.status, a.ends_on), 'attachments', a.attachments, 'classification', a.classification,
-          'on_behalf', a.on_behalf, 'entered_by', a.entered_by, 'version', a.version, 'created_at', tstz(a.created_at), 'updated_at', tstz(a.updated_at),
-          'proposal', CASE WHEN p.activity_id IS NOT NULL THEN activity_proposal_json(a.id) END) AS image
+      SELECT a.id, to_jsonb(r) AS image
       FROM import_item i JOIN activity a ON a.id = i.activity_id LEFT JOIN campaign_phase f ON f.id = a.phase_id
-        LEFT JOIN (SELECT DISTINCT x.activity_id FROM activity_proposal x WHERE x.activity_id = ANY (touched)) p ON p.activity_id = a.id
+        LEFT JOIN (SELECT DISTINCT x.activity_id FROM activity_proposal x WHERE x.activity_id = ANY (touched)) p ON p.activity_id = a.id,
+        LATERAL (SELECT a.id, i.campaign_code AS campaign, f.code AS phase, a.organization_code AS organization, i.organization_name, a.code, a.kind, a.topic,
+          a.title, a.starts_on, a.ends_on, a.done_on, a.planned, a.done, a.contacts_planned, a.contacts_reached, a.channels, a.status, a.reason,
+          activity_late(a.status, a.ends_on) AS late, a.evidence_url, a.attachments, a.note, a.classification, a.on_behalf, a.entered_by,
+          CASE WHEN p.activity_id IS NOT NULL THEN activity_proposal_json(a.id) END AS proposal, a.version, tstz(a.created_at) AS created_at,
+          tstz(a.updated_at) AS updated_at) r
       WHERE i.outcome IN ('update', 'delete') AND a.id = ANY (touched) AND a.version = i.seen;
     GET DIAGNOSTICS n = ROW_COUNT;
     IF n < updates + deletes THEN PERFORM fail(409, 'concurrent_change', NULL, 'Some of the activities changed meanwhile.'); END IF;
@@ -273,7 +274,7 @@ BEGIN
         || activity_import_members(i.phase_code, i.kind, i.topic, i.title, i.starts_on, i.ends_on, i.done_on, i.planned::int, i.done::int,
           i.contacts_planned::int, i.contacts_reached::int, i.channels, i.status, i.reason, i.evidence_url, i.note)
         || jsonb_build_object('late', i.status IN ('planned', 'under_way', 'postponed') AND i.ends_on COLLATE "C" < on_day, 'on_behalf', i.organization_id <> seat,
-          'entered_by', seat_code, 'version', i.seen + 1, 'updated_at', tstz(stamp)) END
+          'entered_by', seat_code, 'version', i.seen + 1, 'updated_at', made) END
     FROM import_item i JOIN import_was w ON w.id = i.activity_id WHERE i.outcome IN ('update', 'delete');
   END IF;
   IF updates > 0 THEN
@@ -301,14 +302,14 @@ BEGIN
     IF n < creates THEN PERFORM fail(409, 'concurrent_change', NULL, 'Some of the activities were entered meanwhile.'); END IF;
     INSERT INTO journal (account_id, client_id, grant_id, session_id, action, resource_type, resource_id, version, scope_key, programme_id, request_id, before, after)
     SELECT me_account(), me_client(), me_grant(), me_session(), 'create', 'activity', i.id, 1, i.scope_key, i.programme_id,
-      nullif(current_setting('tiendo.request', true), ''), NULL,
-      activity_import_members(i.phase_code, i.kind, i.topic, i.title, i.starts_on, i.ends_on, i.done_on, i.planned::int, i.done::int,
-          i.contacts_planned::int, i.contacts_reached::int, i.channels, i.status, i.reason, i.evidence_url, i.note)
-        || jsonb_build_object('id', i.id, 'campaign', i.campaign_code, 'organization', i.organization_code, 'organization_name', i.organization_name,
-          'code', i.code, 'late', i.status IN ('planned', 'under_way', 'postponed') AND i.ends_on COLLATE "C" < on_day, 'attachments', 0,
-          'classification', 'unclassified', 'on_behalf', i.organization_id <> seat, 'entered_by', seat_code, 'version', 1, 'created_at', tstz(stamp),
-          'updated_at', tstz(stamp), 'proposal', NULL)
-    FROM import_item i WHERE i.outcome = 'create';
+      nullif(current_setting('tiendo.request', true), ''), NULL, to_jsonb(r)
+    FROM import_item i,
+      LATERAL (SELECT i.id, i.campaign_code AS campaign, i.phase_code AS phase, i.organization_code AS organization, i.organization_name, i.code, i.kind, i.topic,
+        i.title, i.starts_on, i.ends_on, i.done_on, i.planned::int, i.done::int, i.contacts_planned::int, i.contacts_reached::int, i.channels, i.status, i.reason,
+        i.status IN ('planned', 'under_way', 'postponed') AND i.ends_on COLLATE "C" < on_day AS late, i.evidence_url, 0 AS attachments, i.note,
+        'unclassified' AS classification, i.organization_id <> seat AS on_behalf, seat_code AS entered_by, NULL::json AS proposal, 1 AS version,
+        made AS created_at, made AS updated_at) r
+    WHERE i.outcome = 'create';
   END IF;
 END $$;
 
