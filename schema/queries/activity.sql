@@ -49,7 +49,7 @@ FROM activity_proposal_decline(:activity, :body::jsonb, :if_match, :request_id) 
 SELECT a.id, (SELECT c.code FROM campaign c WHERE c.id = a.campaign_id) AS campaign,
   (SELECT f.code FROM campaign_phase f WHERE f.id = a.phase_id) AS phase, a.organization_code AS organization,
   (SELECT o.name FROM organization o WHERE o.id = a.organization_id) AS organization_name, a.code, a.kind, a.topic, a.title, a.starts_on, a.ends_on,
-  a.done_on, a.planned, a.done, a.contacts_planned, a.contacts_reached, a.channels, a.status, a.reason,
+  a.done_on, a.planned, a.done, a.contacts_planned, a.contacts_reached, to_json(a.channels) AS channels, a.status, a.reason,
   activity_late(a.status, a.ends_on) AS late, a.evidence_url, a.attachments, a.note, a.classification, a.on_behalf, a.entered_by,
   activity_proposal_json(a.id) AS proposal, a.version, tstz(a.created_at) AS created_at, tstz(a.updated_at) AS updated_at
 FROM activity a
