@@ -299,10 +299,41 @@ def sections(report):
             for i, s in enumerate(report.get("sections") or [], 1)]
 
 
+REACHED = {"cadres_and_members": "Cán bộ, đảng viên được tuyên truyền", "core_force": "Lực lượng nòng cốt được tuyên truyền"}
+
+
+def share(part, whole, percent, target):
+    """«540/600 (90%; chỉ tiêu 95%)»."""
+    told = [f"{figure_text(percent, 2)}%"] if percent is not None else []
+    told += [f"chỉ tiêu {figure_text(target, 2)}%"] if target is not None else []
+    return f"{figure_text(part)}/{figure_text(whole)}" + (f" ({'; '.join(told)})" if told else "")
+
+
+def campaign(report, n):
+    """How the campaign that the report is about stands: its coverage in sentences, what was done kind by kind in a table."""
+    told = report.get("campaign")
+    if not told:
+        return None
+    s = told["standing"]
+    units, acts = s["units"], s["activities"]
+    lines = [f"{upper_first(re.sub('(?i)^giai đoạn ', 'giai đoạn ', line(told.get('phase_title') or 'giai đoạn ' + told['phase'])))}; "
+             f"số liệu đến ngày {short_date(told['as_of'])}.",
+             f"Đơn vị đã tổ chức tuyên truyền: {share(units['reached'], units['expected'], units['percent'], units['target'])}."]
+    for p in s["people"]:
+        lines.append(f"{REACHED[p['of']]}: " + ("chưa có số liệu." if p["reached"] is None else share(p["reached"], p["base"], p["percent"], p["target"]) + "."))
+    lines.append(f"Hoạt động đã hoàn thành: {figure_text(acts['done'])}; đang thực hiện: {figure_text(acts['under_way'])}; chưa thực hiện: "
+                 f"{figure_text(acts['planned'])}; hoãn: {figure_text(acts['postponed'])}; hủy: {figure_text(acts['cancelled'])}; quá hạn: {figure_text(s['late'])}.")
+    lines.append(f"Lượt người tiếp cận: {figure_text(s['contacts']['reached'])}. Sản phẩm đã phát hành: {figure_text(s['products'])}; lượt sử dụng lại: "
+                 f"{figure_text(s['reuses'])}; mô hình, tập thể được ghi nhận: {figure_text(s['recognitions'])}.")
+    rows = [{"name": line(k["name"]), "assigned": figure_text(k["assigned"]), "due": figure_text(k["due"]), "planned": figure_text(k["planned"]),
+             "done": figure_text(k["done"]), "percent": "" if k["percent"] is None else figure_text(k["percent"], 2) + "%"} for k in s["by_kind"]]
+    return {"number": roman(n), "title": f"Kết quả thực hiện chiến dịch «{line(told['title'])}»", "lines": lines, "rows": rows}
+
+
 def cost(paper):
     """What laying it out takes, in letters."""
     texts = [t for s in paper["sections"] for t in [s["text"], *(g["text"] for g in s["gathered"])]]
-    rows = sum(len(t["rows"]) for t in paper["tables"])
+    rows = sum(len(t["rows"]) for t in paper["tables"]) + len((paper["campaign"] or {"rows": []})["rows"])
     return sum(len(p["text"]) + PARAGRAPH_COST for text in texts for p in text) + 300 * rows + sum(
         len(cell) for t in paper["tables"] for row in t["rows"] for cell in row.values())
 
@@ -313,6 +344,7 @@ def paper_of(report):
     party = kind not in STATE_KINDS
     draft = report.get("view") == "draft"
     parts = sections(report)
+    led = campaign(report, len(parts) + 1)
     where = place(report, kind)
     day = long_date(report["issued_on"]) if report.get("issued_on") else BLANK_DATE
     if not report.get("issued_on") and report.get("data_to"):
@@ -322,6 +354,6 @@ def paper_of(report):
         "issuer": issuer_line(report, kind), "number_word": "Số" if party else "Số:", "number": number(report, kind, party), "draft": draft,
         "place_and_date": f"{where}, {day}" if where else upper_first(day) if not party else day,
         "abstract": abstract(report), "version": version_line(report), "opening": opening(report), "sections": parts,
-        "tables": tables(report, len(parts) + 1), "recipients": recipients(report, kind), "signature": signature(report, kind),
+        "campaign": led, "tables": tables(report, len(parts) + 1 + bool(led)), "recipients": recipients(report, kind), "signature": signature(report, kind),
         "nothing": "Báo cáo chưa được gửi." if report.get("view") == "none" else "",
     }

@@ -124,8 +124,8 @@ CREATE FUNCTION campaign_review_title(phase text, kind text) RETURNS text LANGUA
   SELECT CASE kind WHEN 'interim' THEN 'Sơ kết giai đoạn ' ELSE 'Tổng kết giai đoạn ' END || regexp_replace(phase, '^giai đoạn ', '', 'i') $$;
 -- What was reviewed, as one text under the headings that papers have.
 CREATE FUNCTION campaign_review_text(r campaign_review) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT concat_ws(E'\n', r.results, 'Khó khăn, hạn chế:' || E'\n' || nullif(r.difficulties, ''), 'Bài học kinh nghiệm:' || E'\n' || nullif(r.lessons, ''),
-    'Đề xuất, kiến nghị:' || E'\n' || nullif(r.proposals, '')) $$;
+  SELECT nullif(concat_ws(E'\n', r.results, 'Khó khăn, hạn chế:' || E'\n' || nullif(r.difficulties, ''), 'Bài học kinh nghiệm:' || E'\n' || nullif(r.lessons, ''),
+    'Đề xuất, kiến nghị:' || E'\n' || nullif(r.proposals, '')), '') $$;
 
 -- The sections that reviews can become in a report: one a phase of its campaign and kind. Where the duty has a section of that code, that is the one.
 CREATE FUNCTION report_review_codes(r report) RETURNS TABLE ("position" int, code text, title text, campaign_id uuid, phase_id uuid, phase text, kind text)
