@@ -84,16 +84,16 @@ BEGIN
     FROM import_name n LEFT JOIN organization o ON o.id = n.id;
 END $$;
 
--- What a fault of a row ('#/kind unknown_reference') says: as of an activity, and what only an import says.
+-- What a fault of a row ('#/kind:unknown_reference') says: as of an activity, and what only an import says.
 CREATE FUNCTION activity_import_fault_text(code text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE code
-    WHEN '# repeated' THEN 'an earlier row is the same activity'
-    WHEN '# already_exists' THEN 'there is this activity already'
-    WHEN '# not_found' THEN 'there is no such activity'
-    WHEN '#/version version_conflict' THEN 'the activity has another version now'
-    WHEN '#/id other_activity' THEN 'this activity is another unit''s, or of another campaign'
-    WHEN '#/channels array' THEN 'a JSON array of codes, each once'
-    ELSE activity_fault_text(replace(code, ' ', ':')) END $$;
+    WHEN '#:repeated' THEN 'an earlier row is the same activity'
+    WHEN '#:already_exists' THEN 'there is this activity already'
+    WHEN '#:not_found' THEN 'there is no such activity'
+    WHEN '#/version:version_conflict' THEN 'the activity has another version now'
+    WHEN '#/id:other_activity' THEN 'this activity is another unit''s, or of another campaign'
+    WHEN '#/channels:array' THEN 'a JSON array of codes, each once'
+    ELSE activity_fault_text(code) END $$;
 -- What becomes of a sound row: create, update, delete, unchanged; what the strategy or the version forbids is a fault.
 CREATE FUNCTION activity_import_fault(strategy text, seen bigint, version text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE WHEN seen IS NULL AND strategy IN ('update', 'delete') THEN '# not_found'
@@ -233,7 +233,7 @@ BEGIN
       FROM (SELECT * FROM import_item x WHERE x.outcome = 'failed' ORDER BY x.row LIMIT 1000) i, LATERAL (
         SELECT a.fault, a.n FROM jsonb_array_elements(i.form) WITH ORDINALITY a(fault, n)
         UNION ALL
-        SELECT fault(split_part(b.fault, ' ', 1), split_part(b.fault, ' ', 2), activity_import_fault_text(b.fault)), 100 + b.n
+        SELECT fault(split_part(b.fault, ' ', 1), split_part(b.fault, ' ', 2), activity_import_fault_text(replace(b.fault, ' ', ':'))), 100 + b.n
         FROM unnest(coalesce(i.faults, CASE WHEN i.form IS NULL THEN ARRAY[activity_import_fault(strategy, i.seen, i.version)] END))
           WITH ORDINALITY b(fault, n)) f
       ORDER BY i.row, f.n LIMIT 1000) e);
