@@ -25,7 +25,7 @@ CREATE TRIGGER product_guard BEFORE UPDATE OF kind, title, summary, topic, durat
 
 -- ---- rules that what units enter in a campaign has in common ---------------------------------------------------
 -- The name of a unit that published something, as the directory of the caller's root tells it.
-CREATE FUNCTION published_unit_name(unit uuid) RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+CREATE FUNCTION directory_name(unit uuid) RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   RETURN (SELECT o.name FROM organization o WHERE o.id = unit AND (o.root_id = me_root() OR o.scope_key <@ area()));
 END $$;
@@ -61,7 +61,7 @@ BEGIN
   RETURN (SELECT row_to_json(r)::text FROM (
     SELECT p.id, (SELECT c.code FROM campaign c WHERE c.id = p.campaign_id) AS campaign,
       (SELECT f.code FROM campaign_phase f WHERE f.id = p.phase_id) AS phase, p.organization_code AS organization,
-      published_unit_name(p.organization_id) AS organization_name, p.activity_id AS activity, p.kind, p.title, p.summary, p.topic, p.duration_s, p.link,
+      directory_name(p.organization_id) AS organization_name, p.activity_id AS activity, p.kind, p.title, p.summary, p.topic, p.duration_s, p.link,
       p.sha256, p.published_on, p.channels,
       (SELECT coalesce(json_agg(json_build_object('channel', x.channel, 'total', x.total, 'read_on', x.read_on, 'source', x.source) ORDER BY x.channel), '[]')
          FROM product_reach x WHERE x.product_id = p.id) AS reach,
@@ -260,7 +260,7 @@ CREATE FUNCTION product_reuse_json(u product_reuse) RETURNS text LANGUAGE plpgsq
 BEGIN
   RETURN (SELECT row_to_json(r)::text FROM (
     SELECT u.id, u.product_id AS product, (SELECT p.title FROM product p WHERE p.id = u.product_id) AS product_title, u.organization_code AS organization,
-      published_unit_name(u.organization_id) AS organization_name, u.used_on, u.channels, u.reach, u.link, u.note, u.on_behalf, u.entered_by, u.version,
+      directory_name(u.organization_id) AS organization_name, u.used_on, u.channels, u.reach, u.link, u.note, u.on_behalf, u.entered_by, u.version,
       tstz(u.created_at) AS created_at, tstz(u.updated_at) AS updated_at) r);
 END $$;
 CREATE FUNCTION product_reuse_faults(was product_reuse, u product_reuse, b jsonb) RETURNS jsonb[] LANGUAGE plpgsql STABLE AS $$
@@ -346,7 +346,7 @@ BEGIN
   PERFORM journal('delete', 'product_reuse', u.id, u.version + 1, u.scope_key, before, NULL, request_id, u.programme_id);
 END $$;
 
-GRANT EXECUTE ON FUNCTION product_guard(), published_unit_name(uuid), campaign_entry(text, text, date),
+GRANT EXECUTE ON FUNCTION product_guard(), directory_name(uuid), campaign_entry(text, text, date),
   channel_faults(jsonb, text[], text), filter_phases(text), product_json(product), product_get(uuid), path_product(uuid), path_product_id(uuid),
   product_apply(product, jsonb), product_faults(product, product, jsonb), product_reach_faults(uuid, jsonb), product_set_reach(uuid, jsonb),
   product_create(uuid, jsonb, text), product_may_write(product), product_update(uuid, jsonb, text, text), product_delete(uuid, text, text),

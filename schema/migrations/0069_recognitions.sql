@@ -87,7 +87,7 @@ BEGIN
   RETURN (SELECT row_to_json(x)::text FROM (
     SELECT r.id, (SELECT c.code FROM campaign c WHERE c.id = r.campaign_id) AS campaign,
       (SELECT f.code FROM campaign_phase f WHERE f.id = r.phase_id) AS phase, r.organization_code AS organization,
-      published_unit_name(r.organization_id) AS organization_name, r.kind, r.title, r.summary, recognition_decision(r) AS decision, r.state, r.reason,
+      directory_name(r.organization_id) AS organization_name, r.kind, r.title, r.summary, recognition_decision(r) AS decision, r.state, r.reason,
       unit_code(r.proposed_seat_id) AS proposed_by, unit_code(r.decided_seat_id) AS decided_by, tstz(r.published_at) AS published_at,
       recognition_actions(r) AS actions, r.version, tstz(r.created_at) AS created_at, tstz(r.updated_at) AS updated_at) x);
 END $$;

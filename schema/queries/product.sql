@@ -35,7 +35,7 @@ SELECT s.status, s.version, s.body_out AS body FROM product_step(:product::uuid,
 -- filter updated_at[gte]: p.updated_at >= $::timestamptz
 -- filter q: strpos(p.search, fold($)) > 0
 SELECT p.id, (SELECT c.code FROM campaign c WHERE c.id = p.campaign_id) AS campaign, (SELECT f.code FROM campaign_phase f WHERE f.id = p.phase_id) AS phase,
-  p.organization_code AS organization, published_unit_name(p.organization_id) AS organization_name, p.activity_id AS activity, p.kind, p.title, p.summary,
+  p.organization_code AS organization, directory_name(p.organization_id) AS organization_name, p.activity_id AS activity, p.kind, p.title, p.summary,
   p.topic, p.duration_s, p.link, p.sha256, p.published_on, to_json(p.channels) AS channels,
   (SELECT sum(x.total) FROM product_reach x WHERE x.product_id = p.id) AS reach_total, p.state, tstz(p.published_at) AS published_at,
   (SELECT count(*) FROM product_reuse u WHERE u.product_id = p.id) AS reuses, p.version, tstz(p.updated_at) AS updated_at
@@ -58,7 +58,7 @@ SELECT product_reuse_delete(:product::uuid, :reuse::uuid, :if_match, :request_id
 -- id: u.id
 -- sort tree: u.scope_key
 SELECT u.id, u.product_id AS product, (SELECT p.title FROM product p WHERE p.id = u.product_id) AS product_title, u.organization_code AS organization,
-  published_unit_name(u.organization_id) AS organization_name, u.used_on, to_json(u.channels) AS channels, u.reach, u.link, u.note, u.on_behalf,
+  directory_name(u.organization_id) AS organization_name, u.used_on, to_json(u.channels) AS channels, u.reach, u.link, u.note, u.on_behalf,
   u.entered_by, u.version, tstz(u.updated_at) AS updated_at
 FROM product_reuse u
 WHERE u.product_id = (SELECT path_product_id(:product::uuid))
@@ -73,7 +73,7 @@ WHERE u.product_id = (SELECT path_product_id(:product::uuid))
 -- filter used_on[gte]: u.used_on >= $::date
 -- filter used_on[lte]: u.used_on <= $::date
 SELECT u.id, u.product_id AS product, (SELECT p.title FROM product p WHERE p.id = u.product_id) AS product_title, u.organization_code AS organization,
-  published_unit_name(u.organization_id) AS organization_name, u.used_on, to_json(u.channels) AS channels, u.reach, u.link, u.note, u.on_behalf,
+  directory_name(u.organization_id) AS organization_name, u.used_on, to_json(u.channels) AS channels, u.reach, u.link, u.note, u.on_behalf,
   u.entered_by, u.version, tstz(u.updated_at) AS updated_at
 FROM product_reuse u
 WHERE true

@@ -68,6 +68,22 @@ def path(world, op, **given):
             world.assign(by, more["proposes"]["indicator"], organization="AA-TU")
         campaigns.known(world)
         values["activity"] = world.must(by.post("/v1/activities", {**body("activity_create"), **more}))["id"]
+    if op.id in ("product_create", "recognition_create"):
+        campaigns.known(world)
+    if "{product}" in op.path and "product" not in values:
+        by = world.at("AA-TU", "manager")
+        campaigns.known(world)
+        values["product"] = world.must(by.post("/v1/products", body("product_create", "AA-TU")))["id"]
+        if op.id == "product_withdraw" or "/reuses" in op.path:
+            world.must(by.post(f"/v1/products/{values['product']}/publish", None, [("If-Match", "*")]), 200)
+    if "{reuse}" in op.path and "reuse" not in values:
+        values["reuse"] = world.must(world.at("AA-TU", "manager").post(f"/v1/products/{values['product']}/reuses", body("product_reuse_create")))["id"]
+    if "{recognition}" in op.path and "recognition" not in values:
+        campaigns.known(world)
+        made = world.must(world.at("AA-TU", "manager").post("/v1/recognitions", body("recognition_create")))["id"]
+        values["recognition"] = made
+        if op.id in ("recognition_publish", "recognition_withdraw"):
+            world.must(world.at("AA-TU", "approver").post(f"/v1/recognitions/{made}/confirm", body("recognition_confirm"), [("If-Match", "*")]), 200)
     if "{report}" in op.path:
         values.setdefault("report", owe(world.service.cluster, fresh("BCM"), ["AA-TU"], "AA-BTG", period="2026-Q4")["AA-TU"])
     if "{task}" in op.path:
@@ -148,6 +164,16 @@ def body(op_id, unit="AA-W1", parent=None):
         "activity_create": {"campaign": "AA-CD", "phase": "GD1", "organization": unit, "kind": "conference", "title": f"Hội nghị {new}", "starts_on": "2025-03-01"},
         "activity_update": {"note": f"ghi chú {new}"},
         "activity_proposal_decline": {"reason": "Đã tính ở nơi khác"},
+        "product_create": {"campaign": "AA-CD", "organization": unit, "kind": "infographic", "title": f"Sản phẩm {new}"},
+        "product_update": {"summary": f"tóm tắt {new}"},
+        "product_withdraw": {"reason": "Số liệu trong hình đã cũ"},
+        "product_reuse_create": {"organization": unit, "used_on": "2026-01-05"},
+        "product_reuse_update": {"note": f"ghi chú {new}"},
+        "recognition_create": {"campaign": "AA-CD", "organization": unit, "kind": "exemplary_model", "title": f"Mô hình {new}"},
+        "recognition_update": {"summary": f"tóm tắt {new}"},
+        "recognition_confirm": {"decision": {"number": f"{new}-QĐ/TU", "on": "2026-01-05"}},
+        "recognition_return": {"reason": "Bổ sung kết quả cụ thể"},
+        "recognition_withdraw": {"reason": "Quyết định đã được thay thế"},
         "campaign_create": {"code": new, "title": f"Chiến dịch {new}", "programme": "AA-P", "owner": unit, "scope": unit},
         "campaign_update": {"note": f"ghi chú {new}"},
         "campaign_term_create": {"list": "channel", "code": f"muc_{new[2:]}", "name": f"Kênh {new}"},
@@ -181,6 +207,8 @@ def headers(op, typed=True):
         return [("If-Match", "*"), ("Idempotency-Key", fresh("key"))]
     if op.method == "POST" and re.fullmatch(r"/v1/reports/\{report\}/(submit|recall|request-return|receive|return|approve|amend|extend|waive|reinstate|consolidate)", op.path):
         return [("If-Match", "*"), ("Idempotency-Key", fresh("key"))]
+    if op.method == "POST" and re.fullmatch(r"/v1/(products/\{product\}|recognitions/\{recognition\})/(publish|withdraw|confirm|return)", op.path):
+        return [("If-Match", "*")]
     if op.method == "PATCH" or op.method == "DELETE" or op.id == "account_reset":
         return [("If-Match", "*")]
     if op.id in ("value_put", "holiday_put", "campaign_review_put"):

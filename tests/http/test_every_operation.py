@@ -19,7 +19,7 @@ def who(world):
         if op.permission == "public":
             return world.anonymous
         role = "administrator" if op.permission.split(":")[0] in ("accounts", "clients", "grants", "mandates") else "manager"
-        if op.permission in ("submissions:write", "reviews:write"):
+        if op.permission in ("submissions:write", "reviews:write", "recognitions:write"):
             role = "approver"
         return world.at("AA-TU", role)
     return find

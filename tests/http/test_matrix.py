@@ -63,14 +63,14 @@ def one_day():
 
 # One way of naming a target: unit, programme, indicator (self or superior enters), assignment, target, and of the unit's own
 # an account, its grant, a client and a mandate.
-Names = namedtuple("Names", "unit programme indicator behalf assignment target account account_id grant client mandate secret delegation reorganization duty reminder report campaign activity")
+Names = namedtuple("Names", "unit programme indicator behalf assignment target account account_id grant client mandate secret delegation reorganization duty reminder report campaign activity product recognition")
 
 
 def nobody(relation, names):
     """Names of nothing; but what is in sight of the target's definitions keeps its name."""
     new = str(uuid.uuid4())
     new = f"{new[:14]}7{new[15:]}"
-    made = Names("NO-SUCH", "NO-SUCH", "NO-SUCH", "NO-SUCH", new, new, "no.such.account", new, new, new, new, new, new, new, "NO-SUCH", new, new, "NO-SUCH", new)
+    made = Names("NO-SUCH", "NO-SUCH", "NO-SUCH", "NO-SUCH", new, new, "no.such.account", new, new, new, new, new, new, new, "NO-SUCH", new, new, "NO-SUCH", new, new, new)
     return made._replace(programme=names.programme, indicator=names.indicator, behalf=names.behalf, duty=names.duty, campaign=names.campaign) if relation.defined else made
 
 
@@ -163,6 +163,31 @@ CASES = {
     "activity_delete": [path_of("nobody's", "/v1/activities/{account_id}", headers=tagged)],
     "activity_proposal_confirm": [path_of("nothing proposed", "/v1/activities/{activity}/proposal/confirm", headers=tagged)],
     "activity_proposal_decline": [path_of("nothing proposed", "/v1/activities/{activity}/proposal/decline", body=body("activity_proposal_decline"), headers=tagged)],
+    "product_list": [path_of("filter", "/v1/products?organization={unit}"), path_of("filter", "/v1/products?under={unit}"),
+                     path_of("defining", "/v1/products?campaign={campaign}")],
+    "product_get": [path_of("path", "/v1/products/{product}")],
+    "product_create": [path_of("body on behalf", "/v1/products", body=lambda n, own: {**samples.body("product_create", n.unit), "campaign": n.campaign})],
+    "product_update": [path_of("behalf", "/v1/products/{product}", body=body("product_update"), headers=tagged)],
+    "product_delete": [path_of("nobody's", "/v1/products/{account_id}", headers=tagged)],
+    "product_publish": [path_of("nobody's", "/v1/products/{account_id}/publish", headers=tagged)],
+    "product_withdraw": [path_of("nobody's", "/v1/products/{account_id}/withdraw", body=body("product_withdraw"), headers=tagged)],
+    "product_reuse_list": [path_of("path", "/v1/products/{product}/reuses")],
+    "product_reuse_create": [path_of("nobody's", "/v1/products/{account_id}/reuses", body=body("product_reuse_create"))],
+    "product_reuse_get": [path_of("nobody's", "/v1/products/{product}/reuses/{account_id}")],
+    "product_reuse_update": [path_of("nobody's", "/v1/products/{product}/reuses/{account_id}", body=body("product_reuse_update"), headers=tagged)],
+    "product_reuse_delete": [path_of("nobody's", "/v1/products/{product}/reuses/{account_id}", headers=tagged)],
+    "product_reuse_list_all": [path_of("filter", "/v1/product-reuses?organization={unit}"), path_of("filter", "/v1/product-reuses?under={unit}"),
+                               path_of("defining", "/v1/product-reuses?campaign={campaign}")],
+    "recognition_list": [path_of("filter", "/v1/recognitions?organization={unit}"), path_of("filter", "/v1/recognitions?under={unit}"),
+                         path_of("defining", "/v1/recognitions?campaign={campaign}")],
+    "recognition_get": [path_of("path", "/v1/recognitions/{recognition}")],
+    "recognition_create": [path_of("body on behalf", "/v1/recognitions",
+                                   body=lambda n, own: {**samples.body("recognition_create", n.unit), "campaign": n.campaign})],
+    "recognition_update": [path_of("behalf", "/v1/recognitions/{recognition}", body=body("recognition_update"), headers=tagged)],
+    "recognition_delete": [path_of("nobody's", "/v1/recognitions/{account_id}", headers=tagged)],
+    # who decides goes by more than where it lies: test_recognitions.py walks it
+    **{f"recognition_{action}": [path_of("nobody's", f"/v1/recognitions/{{account_id}}/{action}", headers=tagged, body=body(f"recognition_{action}"))]
+       for action in ("confirm", "return", "publish", "withdraw")},
     "reminder_get": [path_of("path", "/v1/reminders/{reminder}")],
     "reminder_list": [path_of("filter", "/v1/reminders?organization={unit}"), path_of("defining", "/v1/reminders?duty={duty}")],
     "reminder_create": [
@@ -248,7 +273,7 @@ REPORT = "/v1/reports/{report}"
 # Nothing in them names a target; what they give is searched all the same.
 PLAIN = {"me_get": "/v1/me", "my_task_list": "/v1/me/tasks?limit=1000", "my_session_list": "/v1/me/sessions", "delegation_list": "/v1/delegations", "organization_kind_list": "/v1/organization-kinds", "period_list": "/v1/periods", "holiday_list": "/v1/holidays", "campaign_term_list": "/v1/campaign-terms?limit=1000", "calendar_subscription_list": "/v1/calendar-subscriptions", "programme_list": "/v1/programmes",
          "change_list": "/v1/changes?limit=1000"}
-COLLECTIONS = ("organizations", "programmes", "indicators", "values", "periods", "report-duties", "reports", "holidays", "campaigns", "campaign-terms", "activities", "reminders", "mandates", "accounts", "grants", "clients", "audit-events")
+COLLECTIONS = ("organizations", "programmes", "indicators", "values", "periods", "report-duties", "reports", "holidays", "campaigns", "campaign-terms", "activities", "products", "product-reuses", "recognitions", "reminders", "mandates", "accounts", "grants", "clients", "audit-events")
 
 
 # The directory names every unit of one's root by its code, name and kind, and is tested for what else it might tell.
@@ -322,6 +347,15 @@ def expected(op, role, name, relation, kind):
 Place = namedtuple("Place", "code id name names secrets")
 
 
+def shown_and_commended(cluster, unit):
+    """A product of the unit that nobody has published, and a recognition that waits; put there, so that ended units have theirs too."""
+    return [cluster.query(f"""INSERT INTO {table} (id, campaign_id, programme_id, organization_id, organization_code, scope_key, kind, title, {more})
+        SELECT %s, c.id, c.programme_id, o.id, o.code, o.scope_key, %s, %s, {values} FROM campaign c, organization o WHERE c.code = %s AND o.code = %s RETURNING id::text""",
+                          [new_id(), kind, title, f"{unit}-MC", unit])[0][0] for table, kind, title, more, values in (
+        ("product", "infographic", f"Sản phẩm riêng của {unit}.", "on_behalf, entered_by, seat_id", "false, o.code, o.id"),
+        ("recognition", "exemplary_model", f"Mô hình riêng của {unit}.", "proposed_seat_id", "o.id"))]
+
+
 def given_long_ago(cluster, unit):
     new = str(uuid.uuid4())
     made = {"id": f"{new[:14]}7{new[15:]}"}
@@ -391,8 +425,9 @@ def places(world, cluster):
         campaign = campaigns.campaign(world, f"{unit}-MC", manager, programme=f"{unit}-MP", owner=unit, scope=unit, title=f"Chiến dịch riêng của {unit}.")
         activity = world.must(connector.post("/v1/activities", {**samples.body("activity_create", unit), "campaign": f"{unit}-MC",
                                                                 "title": f"Hoạt động riêng của {unit}."}))["id"]
-        names = {"code": Names(unit, f"{unit}-MP", f"{unit}-MI", f"{unit}-MS", *rest, f"{unit}-MD", reminder, report, f"{unit}-MC", activity),
-                 "id": Names(made["id"], programme["id"], indicators[0]["id"], indicators[1]["id"], *rest, duty["id"], reminder, report, campaign["id"], activity)}
+        product, recognition = shown_and_commended(cluster, unit)
+        names = {"code": Names(unit, f"{unit}-MP", f"{unit}-MI", f"{unit}-MS", *rest, f"{unit}-MD", reminder, report, f"{unit}-MC", activity, product, recognition),
+                 "id": Names(made["id"], programme["id"], indicators[0]["id"], indicators[1]["id"], *rest, duty["id"], reminder, report, campaign["id"], activity, product, recognition)}
         cluster.query("""INSERT INTO campaign_review (id, campaign_id, phase_id, programme_id, organization_id, organization_code, scope_key, kind, reviewed_on, results,
               on_behalf, seat_id)
             SELECT uuid_v7(), c.id, f.id, c.programme_id, o.id, o.code, o.scope_key, 'interim', '2025-01-15', %s, false, o.id
@@ -400,7 +435,7 @@ def places(world, cluster):
                       [f"Sơ kết riêng của {unit}.", f"{unit}-MC", unit])
         found[unit] = Place(unit, made["id"], made["name"], names, {
             "unit": {made["id"], made["name"]}, "data": {f"ghi chú riêng của {unit}.", f"Lời nhắc riêng của {unit}.", reminder, report, f"Cán bộ riêng của {unit}.", *rest[2:],
-                                                        f"Máy riêng của {unit}.", f"Sơ kết riêng của {unit}.", activity, f"Hoạt động riêng của {unit}.", f"Ủy nhiệm riêng của {unit}.", *(v["id"] for v in values)},
+                                                        f"Máy riêng của {unit}.", f"Sơ kết riêng của {unit}.", product, recognition, f"Sản phẩm riêng của {unit}.", f"Mô hình riêng của {unit}.", activity, f"Hoạt động riêng của {unit}.", f"Ủy nhiệm riêng của {unit}.", *(v["id"] for v in values)},
             "definitions": {programme["id"], campaign["id"], f"Chiến dịch riêng của {unit}.", f"Báo cáo nhắc riêng của {unit}.", f"Báo cáo riêng của {unit}.", duty["id"], f"Chế độ báo cáo riêng của {unit}.", f"Chương trình riêng của {unit}.", aim["id"], *(i["id"] for i in indicators), *(a["id"] for a in assignments)}})
     return found
 

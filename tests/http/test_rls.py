@@ -6,7 +6,7 @@ import pytest
 from harness.world import ROLES
 
 # The same for everybody, or nobody's: lists of words, and the tests' own clock.
-PUBLIC = {"organization_kind", "permission", "role_permission", "report_transition", "test_clock", "period"}
+PUBLIC = {"organization_kind", "permission", "role_permission", "report_transition", "recognition_transition", "test_clock", "period"}
 # Without a caller entered these give one thing each, to whoever proves a secret or needs a public key; see 0009.
 BEFORE_ENTERING = {"login_begin", "login_fail", "login_finish", "client_check", "client_session", "refresh_use", "session_end",
                    "signing_keys", "calendar_enter", "calendar_shared", "activation_begin", "activation_fail", "activation_finish", "signing_key_active", "seal_step", "housekeeping", "enter"}
@@ -237,7 +237,7 @@ BY_OTHERS = {"idempotency": "the caller", "organization_closure": "its units", "
              "directory_span": "one's root, codes and names alone", "organization_carry": "its successor", "organization_lineage": "its units",
              "reorganization": "its units", "task_read": "its account", "calendar_subscription": "its account", "attachment": "its report", "attachment_chunk": "its attachment", "holiday": "the country's, and one's root",
              "campaign_term": "the service's, and one's root's", "campaign_topic": "its campaign", "campaign_phase": "its campaign",
-             "campaign_reach_target": "its phase",
+             "campaign_reach_target": "its phase", "product_reach": "its product",
              **{f"report_{part}": "its report" for part in ("section", "draft", "total", "version", "figure", "event", "comment")},
              **{f"report_duty_{part}": "its duty" for part in ("organization", "section", "indicator", "stands_for")}}
 
