@@ -1,4 +1,4 @@
-/* Attachments of reports, on their way in: a file that has arrived whole is looked at, and kept in the database chunk by chunk. */
+/* Attachments on their way in: a file that has arrived whole is looked at, and kept in the database chunk by chunk. */
 #include "attachment.h"
 
 #include <errno.h>
@@ -16,7 +16,8 @@
 #include "trouble.h"
 #include "upload.h"
 
-#define STORE_WAIT_MS 30000 /* for a connection: the file is here, and to send it again would take longer */
+#define EVIDENCE      "evidence" /* the kind where the operation knows one alone */
+#define STORE_WAIT_MS 30000      /* for a connection: the file is here, and to send it again would take longer */
 
 struct storing {
     struct exchange *x;
@@ -25,6 +26,20 @@ struct storing {
     const char *fingerprint, *name, *title, *kind, *type;
     const char *size, *sha256;
 };
+
+static const struct attachment_owner owners[] = {
+    { "report", &query_attachment_admit, &query_attachment_create, &query_attachment_get },
+    { "activity", &query_evidence_admit, &query_evidence_create, &query_evidence_get },
+};
+
+const struct attachment_owner *attachment_owner(const struct exchange *x)
+{
+    const struct attachment_owner *owner = owners;
+
+    while (exchange_param(x, owner->parameter) == NULL)
+        owner++;
+    return owner;
+}
 
 /* ---- what it is ---- */
 
@@ -92,6 +107,8 @@ static int describe(struct exchange *x, struct storing *s)
         return 1;
     }
     s->kind = exchange_param(x, "kind");
+    if (s->kind == NULL)
+        s->kind = EVIDENCE;
     r = text_of(x, "name", &s->name);
     if (r == 0)
         r = text_of(x, "title", &s->title);
@@ -201,16 +218,17 @@ static int put_chunks(struct storing *s)
 static int create(struct storing *s, struct db_result **ret_row)
 {
     struct exchange *x = s->x;
-    const char *report = exchange_param(x, "report");
-    const char *admit[] = { report, s->kind, s->size, x->trace_id };
-    const char *values[] = { report, exchange_new_id(x), s->kind, s->name, s->title, s->type, s->size, s->sha256,
+    const struct attachment_owner *owner = attachment_owner(x);
+    const char *of = exchange_param(x, owner->parameter);
+    const char *admit[] = { of, s->kind, s->size, x->trace_id };
+    const char *values[] = { of, exchange_new_id(x), s->kind, s->name, s->title, s->type, s->size, s->sha256,
         x->trace_id };
     int r;
 
-    r = run(s, &query_attachment_admit, admit, NULL);
+    r = run(s, owner->admit, admit, NULL);
     if (r == 0)
         r = put_chunks(s);
-    return r < 0 ? r : run(s, &query_attachment_create, values, ret_row);
+    return r < 0 ? r : run(s, owner->create, values, ret_row);
 }
 
 /* Keeps the answer under its key. */
@@ -271,7 +289,7 @@ int handle_attachment_create(struct exchange *x)
     r = store(&s);
     db_pool_give(s.conn);
     if (r == -EBADMSG && s.error != NULL)
-        trouble_answer(x, query_attachment_create.name, s.error);
+        trouble_answer(x, attachment_owner(x)->create->name, s.error);
     else if (r < 0)
         trouble_errno(x, r);
     db_result_free(s.error);

@@ -1,5 +1,5 @@
 /*
- * Attachments of reports, on their way out: chunk by chunk, each a statement of its own that enters the caller anew, so that no connection waits
+ * Attachments on their way out: chunk by chunk, each a statement of its own that enters the caller anew, so that no connection waits
  * for a slow reader. Chunks are never changed, so they are of one moment; where one cannot be had any more, the answer breaks off.
  */
 #include <errno.h>
@@ -225,11 +225,12 @@ static int begin(struct exchange *x, const struct db_result *row)
 
 int handle_attachment_read(struct exchange *x)
 {
-    const char *const values[] = { exchange_param(x, "report"), exchange_param(x, "attachment") };
+    const struct attachment_owner *owner = attachment_owner(x);
+    const char *const values[] = { exchange_param(x, owner->parameter), exchange_param(x, "attachment") };
     _cleanup_(db_result_freep) struct db_result *row = NULL;
     int r;
 
-    r = query_fetch(x, &query_attachment_get, values, &row);
+    r = query_fetch(x, owner->read, values, &row);
     if (r != 0)
         return r < 0 ? r : 0;
     if (db_rows(row) == 0)
