@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Plays four quarters of made-up figures and one quarter's reports through the API, then prints where the province stands, from its answers alone.
+"""Plays four quarters of made-up figures, a campaign and one quarter's reports through the API, then prints where the province stands, from its answers alone.
 
 Standard library only. Running it again changes nothing: the figures are the same, and stand already.
 """
@@ -11,6 +11,7 @@ import sys
 import time
 
 import story
+from campaigning import Campaigning
 from client import Caller, Refused, Service, each, segment
 from history import History
 from load import Credentials
@@ -250,6 +251,7 @@ def main():
             demo.play(played)
         demo.show(story.PERIODS[-1])
         demo.look_back()
+        Campaigning(demo).play()
         Reporting(demo).play()
     except (Refused, OSError) as error:
         sys.exit(f"error: {error}")
