@@ -89,8 +89,8 @@ def path(world, op, **given):
     if "{task}" in op.path:
         values.setdefault("task", f"due.{owe(world.service.cluster, fresh('VIEC'), ['AA-TU'], 'AA-BTG', '2026-12-01')['AA-TU']}.20261201")
     if "{attachment}" in op.path and "attachment" not in values:
-        values.setdefault("attachment", world.must(world.at("AA-TU", "manager").post(
-            target(f"/v1/reports/{values['report']}/attachments", name="a.pdf"), files.pdf(), [("Content-Type", files.PDF)]))["id"])
+        values["attachment"] = world.must(world.at("AA-TU", "manager").post(
+            target(op.path.split("/{attachment}")[0].format(**values), name="a.pdf"), files.pdf(), [("Content-Type", files.PDF)]))["id"]
     if "{duty}" in op.path:
         values.setdefault("duty", world.must(world.at("AA-TU", "manager").post("/v1/report-duties", body("report_duty_create")))["id"])
     if "/reviews/" in op.path:  # each of a campaign of its own
@@ -98,6 +98,11 @@ def path(world, op, **given):
         if op.method != "PUT":
             world.must(world.at("AA-TU", "manager").put("/v1/campaigns/{campaign}/reviews/{phase}/{organization}/{kind}".format(**values),
                                                         body("campaign_review_put"), [("If-None-Match", "*")]))
+    if op.path.startswith("/v1/campaigns/{campaign}/assignments"):  # of a campaign of its own, with a plan in it
+        values["campaign"] = campaigns.campaign(world)["code"]
+        theirs = f"/v1/campaigns/{values['campaign']}/assignments"
+        world.must(world.at("AA-TU", "manager").post(f"{theirs}/own", {**body("campaign_assignment_own"), "due_on": "2027-12-31"}), 200)
+        values["assignment"] = world.at("AA-TU", "manager").items(theirs)[0]["id"]
     if "{campaign}" in op.path:
         values.setdefault("campaign", campaigns.known(world)["code"])
     if "{term}" in op.path:
@@ -106,7 +111,7 @@ def path(world, op, **given):
         values.setdefault("day", one_day()["valid_from"])
         if op.method == "DELETE":
             world.must(world.at("AA-TU", "manager").put(f"/v1/holidays/{values['day']}", body("holiday_put"), [("If-None-Match", "*")]))
-    if "{assignment}" in op.path or "{target}" in op.path:
+    if op.path.startswith("/v1/indicators/") and ("{assignment}" in op.path or "{target}" in op.path):
         kind = "assignment" if "{assignment}" in op.path else "target"
         values.setdefault(kind, world.at("AA-TU", "manager").get(
             f"/v1/indicators/{values['indicator']}/{kind}s").json()["items"][0]["id"])
@@ -127,7 +132,7 @@ def address(world, op, **given):
 
 def body(op_id, unit="AA-W1", parent=None):
     """A body that a manager or administrator above the unit may send."""
-    if op_id == "attachment_create":
+    if op_id in ("attachment_create", "evidence_create"):
         return files.pdf()
     new = fresh()
     return {
@@ -174,6 +179,11 @@ def body(op_id, unit="AA-W1", parent=None):
         "recognition_confirm": {"decision": {"number": f"{new}-QĐ/TU", "on": "2026-01-05"}},
         "recognition_return": {"reason": "Bổ sung kết quả cụ thể"},
         "recognition_withdraw": {"reason": "Quyết định đã được thay thế"},
+        "campaign_assignment_set": {"phase": "GD2", "kind": "conference", "quantity": 1, "due_on": "2026-12-31", "organizations": [unit]},
+        "campaign_assignment_own": {"phase": "GD2", "kind": "conference", "quantity": 1, "due_on": "2026-12-31"},
+        "campaign_assignment_copy_down": {"share": "each"},
+        "campaign_assignment_adjust": {"note": f"ghi chú {new}"},
+        "campaign_assignment_reset": {"note": f"ghi chú {new}"},
         "campaign_create": {"code": new, "title": f"Chiến dịch {new}", "programme": "AA-P", "owner": unit, "scope": unit},
         "campaign_update": {"note": f"ghi chú {new}"},
         "campaign_term_create": {"list": "channel", "code": f"muc_{new[2:]}", "name": f"Kênh {new}"},
@@ -199,7 +209,7 @@ def body(op_id, unit="AA-W1", parent=None):
 
 def headers(op, typed=True):
     """What the operation needs beside body and token; typed: the type too of a body that is no JSON."""
-    if op.id == "attachment_create":
+    if op.id in ("attachment_create", "evidence_create"):
         return [("Content-Type", files.PDF)] if typed else []
     if op.id.endswith("_import") or op.id == "reminder_create":
         return [("Idempotency-Key", fresh("key"))]

@@ -11,7 +11,7 @@ from collections import namedtuple
 from datetime import date, timedelta
 
 import pytest
-from harness import campaigns, samples
+from harness import campaigns, files, samples
 from harness.client import target as address
 from harness.owed import new_id, owe
 from harness.world import Caller
@@ -63,14 +63,14 @@ def one_day():
 
 # One way of naming a target: unit, programme, indicator (self or superior enters), assignment, target, and of the unit's own
 # an account, its grant, a client and a mandate.
-Names = namedtuple("Names", "unit programme indicator behalf assignment target account account_id grant client mandate secret delegation reorganization duty reminder report campaign activity product recognition")
+Names = namedtuple("Names", "unit programme indicator behalf assignment target account account_id grant client mandate secret delegation reorganization duty reminder report campaign activity product recognition work")
 
 
 def nobody(relation, names):
     """Names of nothing; but what is in sight of the target's definitions keeps its name."""
     new = str(uuid.uuid4())
     new = f"{new[:14]}7{new[15:]}"
-    made = Names("NO-SUCH", "NO-SUCH", "NO-SUCH", "NO-SUCH", new, new, "no.such.account", new, new, new, new, new, new, new, "NO-SUCH", new, new, "NO-SUCH", new, new, new)
+    made = Names("NO-SUCH", "NO-SUCH", "NO-SUCH", "NO-SUCH", new, new, "no.such.account", new, new, new, new, new, new, new, "NO-SUCH", new, new, "NO-SUCH", new, new, new, new)
     return made._replace(programme=names.programme, indicator=names.indicator, behalf=names.behalf, duty=names.duty, campaign=names.campaign) if relation.defined else made
 
 
@@ -86,6 +86,10 @@ def key(*_):
 
 def tagged(*_):
     return [("If-Match", "*")]
+
+
+# What a unit is to do on a day on which all of them were there, in the campaign of the whole root.
+LONG_AGO = {"phase": "GD1", "kind": "conference", "quantity": 1, "due_on": "2025-03-31", "dry_run": True}
 
 
 def body(op):
@@ -141,6 +145,18 @@ CASES = {
     "campaign_term_create": [lambda n, own: ("/v1/campaign-terms", samples.body("campaign_term_create"), None, "calendar")],
     "campaign_term_get": [path_of("nobody's", "/v1/campaign-terms/{account_id}")],
     "campaign_term_update": [path_of("nobody's", "/v1/campaign-terms/{account_id}", body=body("campaign_term_update"), headers=tagged)],
+    "campaign_assignment_list": [path_of("definition", "/v1/campaigns/{campaign}/assignments"),
+                                 lambda n, own: (f"/v1/campaigns/{own.campaign}/assignments?organization={n.unit}", None, None, "filter"),
+                                 lambda n, own: (f"/v1/campaigns/{own.campaign}/assignments?set_by={n.unit}", None, None, "filter")],
+    "campaign_assignment_get": [path_of("path", "/v1/campaigns/{campaign}/assignments/{work}")],
+    "campaign_assignment_set": [path_of("body", "/v1/campaigns/AA-CD/assignments", body=lambda n, own: {**LONG_AGO, "organizations": [n.unit]})],
+    "campaign_assignment_own": [path_of("body on behalf", "/v1/campaigns/AA-CD/assignments/own", body=lambda n, own: {**LONG_AGO, "organization": n.unit})],
+    "campaign_assignment_copy_down": [path_of("copied down", "/v1/campaigns/AA-CD/assignments/copy-down",
+                                              body=lambda n, own: {"organization": n.unit, "share": "each", "from": "2025-01-01", "dry_run": True})],
+    "campaign_assignment_adjust": [path_of("behalf", "/v1/campaigns/{campaign}/assignments/{work}", body=body("campaign_assignment_adjust"), headers=tagged)],
+    "campaign_assignment_reset": [path_of("path", "/v1/campaigns/{campaign}/assignments/{work}/setting", body=body("campaign_assignment_reset"), headers=tagged)],
+    "campaign_assignment_delete": [path_of("nobody's", "/v1/campaigns/{campaign}/assignments/{account_id}", headers=tagged)],
+    "campaign_assignment_own_delete": [path_of("nobody's", "/v1/campaigns/{campaign}/assignments/own/{account_id}", headers=tagged)],
     "campaign_review_list": [path_of("definition", "/v1/campaigns/{campaign}/reviews"),
                              lambda n, own: (f"/v1/campaigns/{own.campaign}/reviews?organization={n.unit}", None, None, "filter")],
     "campaign_review_get": [path_of("path", "/v1/campaigns/{campaign}/reviews/GD1/{unit}/interim")],
@@ -160,6 +176,11 @@ CASES = {
     "activity_get": [path_of("path", "/v1/activities/{activity}")],
     "activity_create": [path_of("body on behalf", "/v1/activities", body=lambda n, own: {**samples.body("activity_create", n.unit), "campaign": n.campaign})],
     "activity_update": [path_of("behalf", "/v1/activities/{activity}", body=body("activity_update"), headers=tagged)],
+    "evidence_list": [path_of("path", "/v1/activities/{activity}/attachments")],
+    "evidence_create": [path_of("behalf", "/v1/activities/{activity}/attachments?name=a.pdf", body=lambda *_: files.pdf(4096),
+                                headers=lambda *_: [("Content-Type", files.PDF)])],
+    "evidence_get": [path_of("nobody's", "/v1/activities/{activity}/attachments/{account_id}")],
+    "evidence_delete": [path_of("nobody's", "/v1/activities/{account_id}/attachments/{account_id}", headers=tagged)],
     "activity_delete": [path_of("nobody's", "/v1/activities/{account_id}", headers=tagged)],
     "activity_proposal_confirm": [path_of("nothing proposed", "/v1/activities/{activity}/proposal/confirm", headers=tagged)],
     "activity_proposal_decline": [path_of("nothing proposed", "/v1/activities/{activity}/proposal/decline", body=body("activity_proposal_decline"), headers=tagged)],
@@ -337,8 +358,12 @@ def expected(op, role, name, relation, kind):
         return {422} if kind == "rows" else {403}
     if kind == "above":
         return done | {409}
+    if op.id == "evidence_create":  # an activity takes ten
+        done = done | {409}
     if kind == "nothing proposed":
         return {409}
+    if kind == "copied down":  # it may have nothing, or nobody below it
+        return done | {422}
     # New things in a unit that has ended: its days, not the caller's rights, may refuse them.
     return done | {422} if name == "ended" else done
 
@@ -388,6 +413,7 @@ def owed(cluster, unit):
 def places(world, cluster):
     """Every target with a programme, indicators, an assignment, a target, values and an account of its own."""
     found = {}
+    campaigns.known(world)
     for unit in UNITS + sorted({r.seat for r in RELATIONS.values()} - set(UNITS)):
         root = unit[:2]
         manager, connector = world.at(f"{root}-TU", "manager"), world.connector(root.lower())
@@ -426,15 +452,18 @@ def places(world, cluster):
         activity = world.must(connector.post("/v1/activities", {**samples.body("activity_create", unit), "campaign": f"{unit}-MC",
                                                                 "title": f"Hoạt động riêng của {unit}."}))["id"]
         product, recognition = shown_and_commended(cluster, unit)
-        names = {"code": Names(unit, f"{unit}-MP", f"{unit}-MI", f"{unit}-MS", *rest, f"{unit}-MD", reminder, report, f"{unit}-MC", activity, product, recognition),
-                 "id": Names(made["id"], programme["id"], indicators[0]["id"], indicators[1]["id"], *rest, duty["id"], reminder, report, campaign["id"], activity, product, recognition)}
+        world.must(connector.post(f"/v1/campaigns/{unit}-MC/assignments/own", {**LONG_AGO, "organization": unit, "note": f"Nhiệm vụ riêng của {unit}.",
+                                                                              "dry_run": False}), 200)
+        work = manager.items(f"/v1/campaigns/{unit}-MC/assignments")[0]["id"]
+        names = {"code": Names(unit, f"{unit}-MP", f"{unit}-MI", f"{unit}-MS", *rest, f"{unit}-MD", reminder, report, f"{unit}-MC", activity, product, recognition, work),
+                 "id": Names(made["id"], programme["id"], indicators[0]["id"], indicators[1]["id"], *rest, duty["id"], reminder, report, campaign["id"], activity, product, recognition, work)}
         cluster.query("""INSERT INTO campaign_review (id, campaign_id, phase_id, programme_id, organization_id, organization_code, scope_key, kind, reviewed_on, results,
               on_behalf, seat_id)
             SELECT uuid_v7(), c.id, f.id, c.programme_id, o.id, o.code, o.scope_key, 'interim', '2025-01-15', %s, false, o.id
             FROM campaign c JOIN campaign_phase f ON f.campaign_id = c.id AND f.code = 'GD1', organization o WHERE c.code = %s AND o.code = %s RETURNING 1""",
                       [f"Sơ kết riêng của {unit}.", f"{unit}-MC", unit])
         found[unit] = Place(unit, made["id"], made["name"], names, {
-            "unit": {made["id"], made["name"]}, "data": {f"ghi chú riêng của {unit}.", f"Lời nhắc riêng của {unit}.", reminder, report, f"Cán bộ riêng của {unit}.", *rest[2:],
+            "unit": {made["id"], made["name"]}, "data": {work, f"Nhiệm vụ riêng của {unit}.", f"ghi chú riêng của {unit}.", f"Lời nhắc riêng của {unit}.", reminder, report, f"Cán bộ riêng của {unit}.", *rest[2:],
                                                         f"Máy riêng của {unit}.", f"Sơ kết riêng của {unit}.", product, recognition, f"Sản phẩm riêng của {unit}.", f"Mô hình riêng của {unit}.", activity, f"Hoạt động riêng của {unit}.", f"Ủy nhiệm riêng của {unit}.", *(v["id"] for v in values)},
             "definitions": {programme["id"], campaign["id"], f"Chiến dịch riêng của {unit}.", f"Báo cáo nhắc riêng của {unit}.", f"Báo cáo riêng của {unit}.", duty["id"], f"Chế độ báo cáo riêng của {unit}.", f"Chương trình riêng của {unit}.", aim["id"], *(i["id"] for i in indicators), *(a["id"] for a in assignments)}})
     return found
