@@ -28,7 +28,7 @@ def who(world):
 def content(op, body):
     if op.id in ("token", "revoke"):
         return b"grant_type=client_credentials", [("Content-Type", "application/x-www-form-urlencoded")]
-    return body, [("Content-Type", files.PDF)] if op.id == "attachment_create" else []
+    return body, [("Content-Type", files.PDF)] if op.id in ("attachment_create", "evidence_create") else []
 
 
 @each_guarded
@@ -85,7 +85,7 @@ def test_an_empty_body_is_400(world, who, op):
     assert answer.status == 400, answer
 
 
-@pytest.mark.parametrize("op", [op for op in WITH_BODY if not op.id.endswith("_import") and op.id not in ("token", "revoke", "attachment_create")], ids=lambda op: op.id)
+@pytest.mark.parametrize("op", [op for op in WITH_BODY if not op.id.endswith("_import") and op.id not in ("token", "revoke", "attachment_create", "evidence_create")], ids=lambda op: op.id)
 def test_a_body_too_large_is_413(world, who, op):
     types = list(op.node["requestBody"]["content"])
     big = b'{"note": "' + b"x" * (1 << 20) + b'"}'
