@@ -178,6 +178,19 @@ BEGIN
   SELECT c.status INTO state FROM campaign c WHERE c.id = campaign FOR KEY SHARE;
   IF state <> 'active' THEN PERFORM fail(409, 'campaign_not_active'); END IF;
 END $$;
+-- Whoever looked before somebody closed the campaign, and writes after that, is refused all the same.
+CREATE FUNCTION campaign_still_open() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM campaign_open(x.campaign_id) FROM (SELECT DISTINCT m.campaign_id FROM made m) x;
+  RETURN NULL;
+END $$;
+DO $$
+DECLARE t text;
+BEGIN
+  FOREACH t IN ARRAY ARRAY['campaign_assignment', 'activity', 'campaign_reach', 'product', 'recognition', 'campaign_review'] LOOP
+    EXECUTE format('CREATE TRIGGER z_campaign_open AFTER INSERT ON %I REFERENCING NEW TABLE AS made FOR EACH STATEMENT EXECUTE FUNCTION campaign_still_open()', t);
+  END LOOP;
+END $$;
 
 -- ---- campaigns: writing --------------------------------------------------------------------------------------
 -- The faults of the topics given.

@@ -1,0 +1,62 @@
+"""A campaign changes while something is entered in it: whoever comes second sees what the first did."""
+import threading
+
+import pytest
+from harness import campaigns, samples
+from harness.crowd import patient, together, wait_for
+from harness.world import hold
+
+ENTRIES = {
+    "activity": ("POST", "/v1/activities", {"kind": "conference", "title": "Hội nghị", "starts_on": "2026-02-01", "ends_on": "2026-02-01"}),
+    "product": ("POST", "/v1/products", {"kind": "poster", "title": "Áp phích"}),
+}
+
+
+def entry(kind, campaign):
+    method, path, body = ENTRIES[kind]
+    return method, path, {"campaign": campaign, "phase": "GD1", "organization": "AA-W1", **body}
+
+
+def held_up(cluster, acts):
+    """Runs the acts one after the other, each begun while those before it wait to commit; the answers in their order."""
+    answers, threads = {}, []
+    holder = hold(cluster, "LOCK TABLE journal IN SHARE ROW EXCLUSIVE MODE")
+    for n, act in enumerate(acts):
+        threads.append(threading.Thread(target=lambda n=n, act=act: answers.update({n: act()})))
+        threads[-1].start()
+        assert wait_for(lambda n=n: n in answers or cluster.query(
+            "SELECT count(*) FROM pg_stat_activity WHERE usename = 'tiendo_service' AND wait_event_type = 'Lock'")[0][0] >= len(threads))
+    holder.close()
+    for thread in threads:
+        thread.join()
+    return [answers[n] for n in range(len(acts))]
+
+
+@pytest.mark.parametrize("kind", ENTRIES)
+@pytest.mark.parametrize("change", ["closed", "without the phase"])
+@pytest.mark.parametrize("first", ["entry", "change"])
+def test_the_second_of_the_two_sees_the_first(world, cluster, caller, kind, change, first):
+    campaign = campaigns.campaign(world)["code"]
+    manager, ward = world.at("AA-TU", "manager"), world.at("AA-W1", "reporter")
+    patch = {"status": "closed"} if change == "closed" else {"phases": campaigns.PHASES[1:]}
+    acts = {"entry": lambda: patient(lambda: caller(ward.token).request(*entry(kind, campaign))),
+            "change": lambda: patient(lambda: caller(manager.token).patch(f"/v1/campaigns/{campaign}", patch, "*"))}
+    order = ["entry", "change"] if first == "entry" else ["change", "entry"]
+    answers = dict(zip(order, held_up(cluster, [acts[name] for name in order])))
+    if first == "entry":
+        assert answers["entry"].status == 201 and answers["change"].status == (200 if change == "closed" else 409), answers
+    elif change == "closed":
+        assert (answers["change"].status, answers["entry"].status, answers["entry"].code) == (200, 409, "campaign_not_active"), answers
+    else:
+        assert answers["change"].status == 200 and answers["entry"].faults() == {("#/phase", "unknown_reference")}, answers
+
+
+def test_of_many_who_change_the_same_campaign_one_is_let_through(world, caller):
+    made = campaigns.campaign(world)
+    manager = world.at("AA-TU", "manager")
+    titles = [samples.fresh("Tên") for _ in range(6)]
+    answers = together([caller(manager.token) for _ in titles], lambda one, i: patient(lambda: one.patch(
+        f"/v1/campaigns/{made['code']}", {"title": titles[i], "phases": campaigns.PHASES[i % 2:]}, '"1"')))
+    assert sorted(a.status for a in answers) == [200] + [412] * 5
+    kept = next(a for a in answers if a.status == 200).json()
+    assert manager.get(f"/v1/campaigns/{made['code']}").json() == kept
