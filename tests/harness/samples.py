@@ -203,6 +203,7 @@ def body(op_id, unit="AA-W1", parent=None):
         "session_create": {"username": "aa-w1.viewer", "password": "sai"},
         "value_import": [],
         "account_import": [],
+        "activity_import": [],
         "organization_import": [],
     }.get(op_id)
 

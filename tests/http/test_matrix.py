@@ -175,6 +175,8 @@ CASES = {
                       path_of("defining", "/v1/activities?campaign={campaign}")],
     "activity_get": [path_of("path", "/v1/activities/{activity}")],
     "activity_create": [path_of("body on behalf", "/v1/activities", body=lambda n, own: {**samples.body("activity_create", n.unit), "campaign": n.campaign})],
+    "activity_import": [path_of("rows on behalf", "/v1/activities/imports", headers=key,
+                                body=lambda n, own: [{**samples.body("activity_create", n.unit), "campaign": n.campaign, "code": samples.fresh("HD")}])],
     "activity_update": [path_of("behalf", "/v1/activities/{activity}", body=body("activity_update"), headers=tagged)],
     "evidence_list": [path_of("path", "/v1/activities/{activity}/attachments")],
     "evidence_create": [path_of("behalf", "/v1/activities/{activity}/attachments?name=a.pdf", body=lambda *_: files.pdf(4096),
@@ -342,7 +344,7 @@ def expected(op, role, name, relation, kind):
     if not op.permission.endswith(":write"):
         return set(op.success)
     done = {200} if op.id in ("value_put", "campaign_review_put") else set(op.success)
-    if op.permission in ("values:write", "activities:write") and kind in ("behalf", "body on behalf", "nothing proposed"):
+    if op.permission in ("values:write", "activities:write") and kind in ("behalf", "body on behalf", "rows on behalf", "nothing proposed"):
         allowed = may_write(role, op.permission, name, relation) or relation.unit.startswith(relation.seat)
     elif kind == "an account there":
         allowed = True
@@ -355,7 +357,7 @@ def expected(op, role, name, relation, kind):
     else:
         allowed = may_write(role, op.permission, name, relation)
     if not allowed:
-        return {422} if kind == "rows" else {403}
+        return {422} if kind in ("rows", "rows on behalf") else {403}
     if kind == "above":
         return done | {409}
     if op.id == "evidence_create":  # an activity takes ten
