@@ -18,7 +18,7 @@ CREATE FUNCTION activity_kind_fault(kind text, offered boolean, kinds text[]) RE
     WHEN kinds <> '{}' AND kind <> ALL (kinds) THEN 'not_in_phase' END $$;
 -- topics: those of the campaign.
 CREATE FUNCTION activity_topic_fault(topic text, topics text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT CASE WHEN topic <> ALL (coalesce(topics, '{}')) THEN 'unknown_reference' END $$;
+  SELECT CASE WHEN topic IS NOT NULL AND topic <> ALL (coalesce(topics, '{}')) THEN 'unknown_reference' END $$;
 -- offered: those that the list has.
 CREATE FUNCTION activity_channels_fault(channels text[], offered text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE WHEN cardinality(channels) > 50 THEN 'too_many' WHEN NOT channels <@ coalesce(offered, '{}') THEN 'unknown_reference' END $$;
