@@ -6,37 +6,41 @@ ALTER TABLE report_version ADD COLUMN campaign jsonb;
 
 -- ---- how a campaign stands ---------------------------------------------------------------------------------
 -- What the units of a line were to do, planned and did in a phase, as far as it had come by a day: what is done later does not count yet, and what was
--- to end by then and was not done is late. One row a kind.
-CREATE FUNCTION campaign_standing_kinds(p_phase uuid, p_key text, p_until date) RETURNS TABLE (kind text, assigned bigint, due bigint, planned bigint,
-    done bigint, n_planned bigint, n_under_way bigint, n_done bigint, n_postponed bigint, n_cancelled bigint, late bigint, contacts_planned bigint,
-    contacts_reached bigint) LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
+-- to end by then and was not done is late (a day that is still going on has not passed). One row a kind. fulfilled: of what was assigned how much was done, unit by
+-- unit, so that what one does beyond its own stands for nothing elsewhere.
+CREATE FUNCTION campaign_standing_kinds(p_phase uuid, p_key text, p_until date) RETURNS TABLE (kind text, assigned bigint, due bigint, fulfilled bigint,
+    planned bigint, done bigint, n_planned bigint, n_under_way bigint, n_done bigint, n_postponed bigint, n_cancelled bigint, late bigint,
+    contacts_planned bigint, contacts_reached bigint) LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
   WITH act AS (
-    SELECT a.kind, sum(a.planned) FILTER (WHERE a.at <> 'cancelled') AS planned, sum(a.done) FILTER (WHERE a.counts) AS done,
+    SELECT a.scope_key, a.kind, sum(a.planned) FILTER (WHERE a.at <> 'cancelled') AS planned, sum(a.done) FILTER (WHERE a.counts) AS done,
       count(*) FILTER (WHERE a.at = 'planned') AS n_planned, count(*) FILTER (WHERE a.at = 'under_way') AS n_under_way,
       count(*) FILTER (WHERE a.at = 'done') AS n_done, count(*) FILTER (WHERE a.at = 'postponed') AS n_postponed,
       count(*) FILTER (WHERE a.at = 'cancelled') AS n_cancelled,
-      count(*) FILTER (WHERE a.at NOT IN ('done', 'cancelled') AND a.ends_on < p_until) AS late,
+      count(*) FILTER (WHERE a.at NOT IN ('done', 'cancelled') AND a.ends_on <= p_until AND a.ends_on < (SELECT today())) AS late,
       sum(a.contacts_planned) FILTER (WHERE a.at <> 'cancelled') AS contacts_planned, sum(a.contacts_reached) FILTER (WHERE a.counts) AS contacts_reached
     FROM (SELECT x.*, CASE WHEN x.status = 'done' AND x.done_on > p_until THEN 'under_way' ELSE x.status END AS at,
         CASE WHEN x.status = 'done' THEN x.done_on <= p_until ELSE x.starts_on <= p_until END AS counts
       FROM activity x WHERE x.phase_id = p_phase AND x.scope_key >= p_key AND x.scope_key < p_key || '~') a
-    GROUP BY a.kind
+    GROUP BY a.scope_key, a.kind
   ), task AS (
-    SELECT s.kind, sum(s.quantity) AS assigned, sum(s.quantity) FILTER (WHERE s.due_on <= p_until) AS due
-    FROM campaign_assignment s WHERE s.phase_id = p_phase AND s.scope_key >= p_key AND s.scope_key < p_key || '~' GROUP BY s.kind
+    SELECT s.scope_key, s.kind, sum(s.quantity) AS assigned, sum(s.quantity) FILTER (WHERE s.due_on <= p_until AND s.due_on < (SELECT today())) AS due
+    FROM campaign_assignment s WHERE s.phase_id = p_phase AND s.scope_key >= p_key AND s.scope_key < p_key || '~' GROUP BY s.scope_key, s.kind
   )
-  SELECT coalesce(a.kind, t.kind), coalesce(t.assigned, 0), coalesce(t.due, 0), coalesce(a.planned, 0), coalesce(a.done, 0), coalesce(a.n_planned, 0),
-    coalesce(a.n_under_way, 0), coalesce(a.n_done, 0), coalesce(a.n_postponed, 0), coalesce(a.n_cancelled, 0), coalesce(a.late, 0),
-    coalesce(a.contacts_planned, 0), coalesce(a.contacts_reached, 0)
-  FROM act a FULL JOIN task t ON t.kind = a.kind $$;
+  SELECT coalesce(a.kind, t.kind), coalesce(sum(t.assigned), 0)::bigint, coalesce(sum(t.due), 0)::bigint,
+    coalesce(sum(least(t.assigned, coalesce(a.done, 0))) FILTER (WHERE t.kind IS NOT NULL), 0)::bigint, coalesce(sum(a.planned), 0)::bigint,
+    coalesce(sum(a.done), 0)::bigint, coalesce(sum(a.n_planned), 0)::bigint, coalesce(sum(a.n_under_way), 0)::bigint, coalesce(sum(a.n_done), 0)::bigint,
+    coalesce(sum(a.n_postponed), 0)::bigint, coalesce(sum(a.n_cancelled), 0)::bigint, coalesce(sum(a.late), 0)::bigint,
+    coalesce(sum(a.contacts_planned), 0)::bigint, coalesce(sum(a.contacts_reached), 0)::bigint
+  FROM act a FULL JOIN task t ON t.scope_key = a.scope_key AND t.kind = a.kind
+  GROUP BY 1 $$;
 
--- The units of a line that a phase is to reach (those that exist on the day, attached ones left out), and those that did something in it by then.
+-- The units of a line that a phase is to reach, and those of them that did something in it by then.
 CREATE FUNCTION campaign_standing_units(p_phase uuid, p_key text, p_until date, OUT reached bigint, OUT expected bigint) LANGUAGE sql STABLE
   SET search_path = tiendo, public, pg_temp AS $$
-  SELECT count(*) FILTER (WHERE EXISTS (SELECT FROM activity a WHERE a.phase_id = p_phase AND a.scope_key = o.scope_key AND a.done > 0
+  SELECT count(*) FILTER (WHERE EXISTS (SELECT FROM activity a WHERE a.phase_id = p_phase AND a.scope_key = e.scope_key AND a.done > 0
     AND CASE WHEN a.status = 'done' THEN a.done_on <= p_until ELSE a.starts_on <= p_until END)), count(*)
-  FROM organization o
-  WHERE o.scope_key >= p_key AND o.scope_key < p_key || '~' AND NOT o.attached AND daterange(o.valid_from, o.valid_to, '[]') @> p_until $$;
+  FROM campaign_phase f CROSS JOIN LATERAL campaign_expected(p_key, least(greatest(p_until, f.starts_on), f.ends_on)) e
+  WHERE f.id = p_phase $$;
 
 -- People declared as reached, of each group that is declared or to be reached: one figure a branch, the uppermost that covers all below it.
 CREATE FUNCTION campaign_standing_people(p_phase uuid, p_key text, p_until date) RETURNS jsonb LANGUAGE sql STABLE
@@ -70,11 +74,11 @@ BEGIN
     AND (g.phase_id = p_phase OR (g.phase_id IS NULL AND days @> g.decision_on)));
 END $$;
 
--- All of it together. percent: of what was assigned, how much was done, what was done beyond in one kind standing for nothing in another.
+-- All of it together.
 CREATE FUNCTION campaign_standing_json(p_campaign uuid, p_phase uuid, p_key text, p_until date) RETURNS jsonb LANGUAGE plpgsql STABLE
   SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
-  RETURN (SELECT jsonb_build_object('assigned', k.assigned, 'due', k.due, 'planned', k.planned, 'done', k.done, 'percent', percent(k.met, k.assigned),
+  RETURN (SELECT jsonb_build_object('assigned', k.assigned, 'due', k.due, 'planned', k.planned, 'done', k.done, 'percent', percent(k.fulfilled, k.assigned),
       'by_kind', k.by_kind, 'activities', jsonb_build_object('planned', k.n_planned, 'under_way', k.n_under_way, 'done', k.n_done,
         'postponed', k.n_postponed, 'cancelled', k.n_cancelled), 'late', k.late,
       'contacts', jsonb_build_object('planned', k.contacts_planned, 'reached', k.contacts_reached),
@@ -82,13 +86,13 @@ BEGIN
         'target', (SELECT t.percent FROM campaign_reach_target t WHERE t.phase_id = p_phase AND t.of = 'party_organizations')),
       'people', campaign_standing_people(p_phase, p_key, p_until), 'products', w.products, 'reuses', w.reuses, 'recognitions', w.recognitions)
     FROM (SELECT coalesce(sum(x.assigned), 0) AS assigned, coalesce(sum(x.due), 0) AS due, coalesce(sum(x.planned), 0) AS planned, coalesce(sum(x.done), 0) AS done,
-        coalesce(sum(least(x.done, x.assigned)), 0) AS met, coalesce(sum(x.n_planned), 0) AS n_planned, coalesce(sum(x.n_under_way), 0) AS n_under_way,
+        coalesce(sum(x.fulfilled), 0) AS fulfilled, coalesce(sum(x.n_planned), 0) AS n_planned, coalesce(sum(x.n_under_way), 0) AS n_under_way,
         coalesce(sum(x.n_done), 0) AS n_done, coalesce(sum(x.n_postponed), 0) AS n_postponed, coalesce(sum(x.n_cancelled), 0) AS n_cancelled,
         coalesce(sum(x.late), 0) AS late, coalesce(sum(x.contacts_planned), 0) AS contacts_planned, coalesce(sum(x.contacts_reached), 0) AS contacts_reached,
         coalesce(jsonb_agg(jsonb_build_object('kind', x.kind, 'name', coalesce((SELECT t.name FROM campaign_term t WHERE t.list = 'activity_kind'
             AND t.code = x.kind AND (t.root_id IS NULL OR t.root_id = (SELECT c.root_id FROM campaign c WHERE c.id = p_campaign))
             ORDER BY t.root_id NULLS LAST LIMIT 1), x.kind), 'assigned', x.assigned, 'due', x.due, 'planned', x.planned, 'done', x.done,
-          'percent', percent(x.done, nullif(x.assigned, 0))) ORDER BY x.kind), '[]') AS by_kind
+          'percent', percent(x.fulfilled, x.assigned)) ORDER BY x.kind), '[]') AS by_kind
       FROM campaign_standing_kinds(p_phase, p_key, p_until) x) k,
       campaign_standing_units(p_phase, p_key, p_until) u, campaign_standing_works(p_campaign, p_phase, p_key, p_until) w);
 END $$;
@@ -111,8 +115,7 @@ DECLARE
   day date := coalesce(r.data_to, r.first_due_on, today());
 BEGIN
   c := (SELECT x FROM campaign x WHERE x.programme_id = d.programme_id AND x.root_id = d.root_id AND x.code = d.campaign AND x.status <> 'draft');
-  f := (SELECT x FROM campaign_phase x WHERE x.campaign_id = c.id ORDER BY (coalesce(x.starts_on <= day, true)) DESC,
-    CASE WHEN coalesce(x.starts_on <= day, true) THEN -x.position ELSE x.position END LIMIT 1);
+  f := (SELECT x FROM campaign_phase x WHERE x.id = campaign_phase_at(c.id, day));
   key := CASE WHEN r.organization_id = c.owner_id AND report_in_dialogue(c.programme_id, c.scope_key, NULL) THEN c.scope_key ELSE r.scope_key END;
   line := (SELECT o.code FROM organization o WHERE o.scope_key = key);
   as_of := least(day, today());

@@ -20,7 +20,9 @@ def owed(world, cluster, made):
     def of(unit="AA-W1", to="AA-BTG", code=None, **more):
         given = duty(cluster, code or fresh("BC"), to, [unit], **more)
         cluster.query("UPDATE report_duty SET campaign = %s, cut_off_rule = 'period_end' WHERE id = %s RETURNING 1", [made["code"], given["id"]])
-        return report(world, cluster, given, unit)
+        found = report(world, cluster, given, unit)
+        cluster.query("""UPDATE report r SET data_from = p.starts_on, data_to = p.ends_on FROM period p WHERE p.id = r.period_id AND r.id = %s RETURNING 1""", [found.id])
+        return found
     return of
 
 

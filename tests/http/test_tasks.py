@@ -40,7 +40,8 @@ def test_the_way_of_a_report_through_two_lists(world, owed):
     assert of(ward, report) == [("due", False)] and of(btg, report) == []
     due = next(t for t in tasks(ward, "due") if t["report"] == report)
     assert due == {"id": due["id"], "kind": "due", "title": f"Báo cáo {code}", "organization": "AA-W1", "organization_name": "Đảng ủy phường Hòa Bình",
-                   "programme": "AA-P", "duty": code, "period": None, "report": report, "due_on": "2026-12-01", "late": False, "missing": None,
+                   "programme": "AA-P", "duty": code, "period": None, "report": report, "campaign": None, "phase": None, "due_on": "2026-12-01", "late": False,
+                   "missing": None,
                    "reason": None, "reasons": None, "since": due["since"], "read": False,
                    "links": {"open": f"/v1/reports/{report}", "read": f"/v1/me/tasks/{due['id']}/read"}}
     act(ward, report, "submit")
