@@ -64,9 +64,9 @@ END $$;
 CREATE FUNCTION evidence_lock(p_activity uuid) RETURNS activity LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
 DECLARE a activity;
 BEGIN
-  SELECT x.* INTO a FROM activity x JOIN campaign c ON c.id = x.campaign_id
-  WHERE x.id = p_activity AND c.status = 'active' AND campaign_may_enter(c.id, c.programme_id, x.scope_key) FOR NO KEY UPDATE OF x;
+  SELECT x.* INTO a FROM activity x WHERE x.id = p_activity AND campaign_may_enter(x.campaign_id, x.programme_id, x.scope_key) FOR NO KEY UPDATE;
   IF a.id IS NULL OR me_permission() IS DISTINCT FROM 'activities:write' THEN PERFORM fail(403, 'forbidden'); END IF;
+  PERFORM campaign_open(a.campaign_id);
   RETURN a;
 END $$;
 
