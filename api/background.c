@@ -286,6 +286,8 @@ static int work(struct background *b)
     if (r == 0)
         r = run_steps(b, &query_activity_fold, ROWS_A_STEP);
     if (r == 0)
+        r = run_steps(b, &query_campaign_standing_fold, ROWS_A_STEP);
+    if (r == 0)
         r = keep_checkpoint(b);
     if (r == 0)
         r = keep_retention(b);

@@ -24,6 +24,10 @@ SELECT rollup_fold(:most::int)
 -- takes: most
 SELECT activity_fold(:most::int)
 
+-- name: campaign_standing_fold :call
+-- takes: most
+SELECT campaign_standing_fold(:most::int)
+
 -- name: seal_head :call
 -- takes:
 SELECT h.head_position, h.head_hash FROM seal_head() h
