@@ -159,6 +159,16 @@ def test_nothing_is_decided_in_a_campaign_that_is_closed(world, w1, number):
     assert decide(w1, made, "decline", reason="x").code == "campaign_not_active"
 
 
+def test_what_is_no_longer_assigned_is_not_confirmed(world, w1):
+    manager = world.at("AA-TU", "manager")
+    code = world.indicator(manager, samples.fresh("DX"), "AA-P", "number")["code"]
+    assigned = world.assign(manager, code, organization="AA-W1")
+    made = activity(world, proposes=figure(code))
+    world.must(manager.patch(f"/v1/indicators/{code}/assignments/{assigned['id']}", {"valid_to": "2025-12-31"}, "*"), 200)
+    assert ("organization", "not_assigned") in faults(decide(w1, made))
+    assert w1.get(f"/v1/activities/{made['id']}").json()["proposal"]["state"] == "proposed"
+
+
 def test_a_value_stays_when_its_activity_goes(world, w1, number, cluster):
     made = activity(world, proposes=figure(number))
     world.must(decide(w1, made), 200)

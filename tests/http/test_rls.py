@@ -3,6 +3,7 @@ import uuid
 
 import psycopg2
 import pytest
+from harness import activities
 from harness.world import ROLES
 
 # The same for everybody, or nobody's: lists of words, and the tests' own clock.
@@ -20,6 +21,14 @@ def db(cluster):
     yield connection
     connection.rollback()
     connection.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def work(world):
+    """Something of what units do in campaigns, in sight and out of it."""
+    for unit in ("AA-TU", "AA-W1", "AA-W1-C1", "AA-W2"):
+        proposes = {"indicator": "AA-SUM", "period": "2026-Q3", "number": 3} if unit != "AA-TU" else None
+        activities.activity(world, unit, by=world.connector(), **({"proposes": proposes} if proposes else {}))
 
 
 def rows(db, sql, parameters=None):
