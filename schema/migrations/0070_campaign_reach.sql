@@ -84,10 +84,10 @@ END $$;
 CREATE FUNCTION campaign_reach_ask(c campaign, o organization) RETURNS void LANGUAGE plpgsql STABLE AS $$
 BEGIN
   IF NOT campaign_may_enter(c.id, c.programme_id, o.scope_key) THEN
-    PERFORM fail(403, 'forbidden', NULL, format('You do not enter for %s in %s: the unit itself does, who has a mandate to, and, where the campaign lets them, the units above it.',
-      o.code, c.code));
+    PERFORM fail(403, 'forbidden', NULL,
+      format('What %s does is entered by itself, by a mandate to enter, or by the units above it where the campaign lets them.', o.code));
   END IF;
-  IF c.status <> 'active' THEN PERFORM fail(409, 'campaign_not_active', NULL, format('The campaign %s is not active: nothing is entered in it.', c.code)); END IF;
+  IF c.status <> 'active' THEN PERFORM fail(409, 'campaign_not_active', NULL, format('%s is not active: nothing is entered in it.', c.code)); END IF;
 END $$;
 
 CREATE FUNCTION campaign_reach_put(c_ref text, f_ref text, o_ref text, whom text, body jsonb, if_match text, if_none_match text, new_id uuid, request_id text)
