@@ -69,7 +69,8 @@ END $$;
 
 GRANT INSERT, DELETE ON recognition TO tiendo_service;
 -- The campaign's owner decides, and so sees what there is to decide on.
-CREATE POLICY service_campaign_owner ON recognition FOR SELECT TO tiendo_service USING (owns_campaign(campaign_id));
+CREATE POLICY service_campaign_owner ON recognition FOR SELECT TO tiendo_service
+  USING (EXISTS (SELECT FROM campaign c WHERE c.id = campaign_id AND c.owner_id = ANY ((SELECT me_seats())::uuid[])));
 -- Whether the caller sees it: what the table's policies say, for what runs as the owner.
 CREATE FUNCTION recognition_in_sight(r recognition) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN

@@ -25,7 +25,7 @@ SELECT s.status, s.version, s.body_out AS body FROM product_step(:product::uuid,
 -- sort updated_at: p.updated_at
 -- filter campaign: p.campaign_id = (SELECT filter_campaign($, 'campaign'))
 -- filter phase: p.phase_id = ANY ((SELECT filter_phases($))::uuid[])
--- filter organization: p.organization_id = (SELECT filter_organization($, 'organization'))
+-- filter organization: p.scope_key = (SELECT filter_key($, 'organization'))
 -- filter under: p.scope_key >= (SELECT filter_key($, 'under')) AND p.scope_key < (SELECT filter_key($, 'under') || '~')
 -- filter kind: p.kind = $
 -- filter topic: p.topic = $
@@ -68,7 +68,7 @@ WHERE u.product_id = (SELECT path_product_id(:product::uuid))
 -- sort tree: u.scope_key
 -- filter campaign: u.campaign_id = (SELECT filter_campaign($, 'campaign'))
 -- filter product: u.product_id = $::uuid
--- filter organization: u.organization_id = (SELECT filter_organization($, 'organization'))
+-- filter organization: u.scope_key = (SELECT filter_key($, 'organization'))
 -- filter under: u.scope_key >= (SELECT filter_key($, 'under')) AND u.scope_key < (SELECT filter_key($, 'under') || '~')
 -- filter used_on[gte]: u.used_on >= $::date
 -- filter used_on[lte]: u.used_on <= $::date

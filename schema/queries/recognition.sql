@@ -31,7 +31,7 @@ SELECT s.status, s.version, s.body_out AS body FROM recognition_act(:recognition
 -- sort updated_at: r.updated_at
 -- filter campaign: r.campaign_id = (SELECT filter_campaign($, 'campaign'))
 -- filter phase: r.phase_id = ANY ((SELECT filter_phases($))::uuid[])
--- filter organization: r.organization_id = (SELECT filter_organization($, 'organization'))
+-- filter organization: r.scope_key = (SELECT filter_key($, 'organization'))
 -- filter under: r.scope_key >= (SELECT filter_key($, 'under')) AND r.scope_key < (SELECT filter_key($, 'under') || '~')
 -- filter kind: r.kind = $
 -- filter state: r.state = $
