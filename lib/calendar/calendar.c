@@ -4,7 +4,7 @@
 #include <libical/ical.h>
 #include <limits.h>
 #include <pthread.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -71,14 +71,12 @@ static int add_text(
 
 static int day(const char *text, int later, struct icaltimetype *ret)
 {
-    int y, m, d;
-
-    if (!date_valid(text, strlen(text)) || sscanf(text, "%4d-%2d-%2d", &y, &m, &d) != 3)
+    if (!date_valid(text, strlen(text)))
         return -EINVAL;
     *ret = icaltime_null_date();
-    ret->year = y;
-    ret->month = m;
-    ret->day = d;
+    ret->year = (int)strtol(text, NULL, 10);
+    ret->month = (int)strtol(text + 5, NULL, 10);
+    ret->day = (int)strtol(text + 8, NULL, 10);
     icaltime_adjust(ret, later, 0, 0, 0);
     return 0;
 }
