@@ -11,7 +11,7 @@ _numbers = itertools.count(1)
 
 PATHS = {"organization": "AA-W1", "indicator": "AA-RATIO", "period": "2026-Q1", "programme": "AA-P", "file": "swagger-ui.css", "scheme": "statistics", "value": "26041",
          "code": "not_found"}
-QUERY = {"action": "values:read", "name": "a.pdf", "organization": "AA-W1", "indicator": "AA-RATIO", "period": "2026-Q1"}
+QUERY = {"of": "core_force", "by": "done", "kind": "party_cell", "action": "values:read", "name": "a.pdf", "organization": "AA-W1", "indicator": "AA-RATIO", "period": "2026-Q1"}
 
 
 def fresh(prefix="X"):
@@ -98,6 +98,11 @@ def path(world, op, **given):
         if op.method != "PUT":
             world.must(world.at("AA-TU", "manager").put("/v1/campaigns/{campaign}/reviews/{phase}/{organization}/{kind}".format(**values),
                                                         body("campaign_review_put"), [("If-None-Match", "*")]))
+    if op.path.endswith("/reach/{phase}/{organization}/{of}"):
+        values |= {"campaign": campaigns.campaign(world)["code"], "phase": "GD1", "of": "core_force"}
+        if op.method != "PUT":
+            world.must(world.at("AA-TU", "manager").put("/v1/campaigns/{campaign}/reach/{phase}/{organization}/{of}".format(**values),
+                                                        body("campaign_reach_put"), [("If-None-Match", "*")]))
     if op.path.startswith("/v1/campaigns/{campaign}/assignments"):  # of a campaign of its own, with a plan in it
         values["campaign"] = campaigns.campaign(world)["code"]
         theirs = f"/v1/campaigns/{values['campaign']}/assignments"
@@ -165,6 +170,7 @@ def body(op_id, unit="AA-W1", parent=None):
         "calendar_subscription_create": {"name": f"Lịch {new}", "organization": unit, "expires_on": "2027-06-30"},
         "reminder_create": {"duty": "AA-BC", "late": True},
         "holiday_put": {"name": f"Ngày nghỉ {new}"},
+        "campaign_reach_put": {"reached": 3, "base": 4, "base_source": f"Danh sách {new}", "base_on": "2025-01-15", "counted_on": "2025-01-15"},
         "campaign_review_put": {"reviewed_on": "2026-06-20", "results": f"Kết quả {new}"},
         "activity_create": {"campaign": "AA-CD", "phase": "GD1", "organization": unit, "kind": "conference", "title": f"Hội nghị {new}", "starts_on": "2025-03-01"},
         "activity_update": {"note": f"ghi chú {new}"},
@@ -222,6 +228,6 @@ def headers(op, typed=True):
         return [("If-Match", "*")]
     if op.method == "PATCH" or op.method == "DELETE" or op.id == "account_reset":
         return [("If-Match", "*")]
-    if op.id in ("value_put", "holiday_put", "campaign_review_put"):
+    if op.id in ("value_put", "holiday_put", "campaign_review_put", "campaign_reach_put"):
         return [("If-None-Match", "*")]
     return []

@@ -157,6 +157,17 @@ CASES = {
     "campaign_assignment_reset": [path_of("path", "/v1/campaigns/{campaign}/assignments/{work}/setting", body=body("campaign_assignment_reset"), headers=tagged)],
     "campaign_assignment_delete": [path_of("nobody's", "/v1/campaigns/{campaign}/assignments/{account_id}", headers=tagged)],
     "campaign_assignment_own_delete": [path_of("nobody's", "/v1/campaigns/{campaign}/assignments/own/{account_id}", headers=tagged)],
+    "campaign_reach_list": [path_of("definition", "/v1/campaigns/{campaign}/reach"),
+                            lambda n, own: (f"/v1/campaigns/AA-CD/reach?organization={n.unit}", None, None, "filter")],
+    "campaign_reach_get": [path_of("path", "/v1/campaigns/{campaign}/reach/GD1/{unit}/core_force")],
+    "campaign_reach_put": [path_of("behalf", "/v1/campaigns/{campaign}/reach/GD1/{unit}/core_force", headers=tagged, body=body("campaign_reach_put"))],
+    "campaign_reach_delete": [path_of("nobody's", "/v1/campaigns/{campaign}/reach/GD1/{unit}/cadres_and_members", headers=tagged)],
+    **{f"campaign_{what}": [path_of("definition", f"/v1/campaigns/{{campaign}}/{path}"),
+                            lambda n, own, path=path: (f"/v1/campaigns/AA-CD/{path}{'&' if '?' in path else '?'}organization={n.unit}", None, None, "filter")]
+       for what, path in (("progress", "progress"), ("progress_explain", "progress/explain"), ("coverage", "coverage"),
+                          ("coverage_explain", "coverage/explain?of=core_force"))},
+    "campaign_ranking": [path_of("definition", "/v1/campaigns/{campaign}/ranking?kind=party_cell&by=done"),
+                         lambda n, own: (f"/v1/campaigns/AA-CD/ranking?kind=party_cell&by=done&under={n.unit}", None, None, "filter")],
     "campaign_review_list": [path_of("definition", "/v1/campaigns/{campaign}/reviews"),
                              lambda n, own: (f"/v1/campaigns/{own.campaign}/reviews?organization={n.unit}", None, None, "filter")],
     "campaign_review_get": [path_of("path", "/v1/campaigns/{campaign}/reviews/GD1/{unit}/interim")],
@@ -343,7 +354,7 @@ def expected(op, role, name, relation, kind):
         return {422}
     if not op.permission.endswith(":write"):
         return set(op.success)
-    done = {200} if op.id in ("value_put", "campaign_review_put") else set(op.success)
+    done = {200} if op.id in ("value_put", "campaign_review_put", "campaign_reach_put") else set(op.success)
     if op.permission in ("values:write", "activities:write") and kind in ("behalf", "body on behalf", "rows on behalf", "nothing proposed"):
         allowed = may_write(role, op.permission, name, relation) or relation.unit.startswith(relation.seat)
     elif kind == "an account there":
@@ -464,9 +475,14 @@ def places(world, cluster):
             SELECT uuid_v7(), c.id, f.id, c.programme_id, o.id, o.code, o.scope_key, 'interim', '2025-01-15', %s, false, o.id
             FROM campaign c JOIN campaign_phase f ON f.campaign_id = c.id AND f.code = 'GD1', organization o WHERE c.code = %s AND o.code = %s RETURNING 1""",
                       [f"Sơ kết riêng của {unit}.", f"{unit}-MC", unit])
+        cluster.query("""INSERT INTO campaign_reach (id, campaign_id, phase_id, programme_id, organization_id, organization_code, scope_key, of, reached, base,
+              base_source, base_on, counted_on, on_behalf, entered_by, seat_id)
+            SELECT uuid_v7(), c.id, f.id, c.programme_id, o.id, o.code, o.scope_key, 'core_force', 1, 2, %s, '2025-01-15', '2025-01-15', false, o.code, o.id
+            FROM campaign c JOIN campaign_phase f ON f.campaign_id = c.id AND f.code = 'GD1', organization o WHERE c.code = %s AND o.code = %s RETURNING 1""",
+                      [f"Danh sách riêng của {unit}.", f"{unit}-MC", unit])
         found[unit] = Place(unit, made["id"], made["name"], names, {
             "unit": {made["id"], made["name"]}, "data": {work, f"Nhiệm vụ riêng của {unit}.", f"ghi chú riêng của {unit}.", f"Lời nhắc riêng của {unit}.", reminder, report, f"Cán bộ riêng của {unit}.", *rest[2:],
-                                                        f"Máy riêng của {unit}.", f"Sơ kết riêng của {unit}.", product, recognition, f"Sản phẩm riêng của {unit}.", f"Mô hình riêng của {unit}.", activity, f"Hoạt động riêng của {unit}.", f"Ủy nhiệm riêng của {unit}.", *(v["id"] for v in values)},
+                                                        f"Máy riêng của {unit}.", f"Sơ kết riêng của {unit}.", f"Danh sách riêng của {unit}.", product, recognition, f"Sản phẩm riêng của {unit}.", f"Mô hình riêng của {unit}.", activity, f"Hoạt động riêng của {unit}.", f"Ủy nhiệm riêng của {unit}.", *(v["id"] for v in values)},
             "definitions": {programme["id"], campaign["id"], f"Chiến dịch riêng của {unit}.", f"Báo cáo nhắc riêng của {unit}.", f"Báo cáo riêng của {unit}.", duty["id"], f"Chế độ báo cáo riêng của {unit}.", f"Chương trình riêng của {unit}.", aim["id"], *(i["id"] for i in indicators), *(a["id"] for a in assignments)}})
     return found
 
