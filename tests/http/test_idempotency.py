@@ -39,7 +39,7 @@ def test_a_repeated_request_is_replayed_and_another_is_422(world, send, op):
         code = world.indicator(world.at("AA-TU", "manager"), samples.fresh("AA-I"), "AA-P", "number")["code"]
         path = f"/v1/indicators/{code}/targets"
         post = lambda b: world.at("AA-TU", "manager").post(path, b, [("Idempotency-Key", key)])  # noqa: E731
-    elif op.id == "report_comment_create":
+    elif op.id in ("report_comment_create", "product_reuse_create"):
         path = samples.address(world, op)
         post = lambda b: world.at("AA-TU", "manager").post(path, b, [("Idempotency-Key", key)])  # noqa: E731
     else:
