@@ -111,7 +111,7 @@ CREATE FUNCTION activity_import_outcome(strategy text, faults text[], seen bigin
 
 -- import_item: every row as it is meant, what is wrong with it (pairs of pointer and code), and what there is of it already. What an activity has
 -- already is not asked about again, as in activity_faults().
-CREATE FUNCTION activity_import_judge(strategy text, scheme text) RETURNS void LANGUAGE plpgsql SET enable_nestloop = off SET work_mem = '64MB' AS $$
+CREATE FUNCTION activity_import_judge(strategy text, scheme text) RETURNS void LANGUAGE plpgsql SET enable_nestloop = off AS $$
 DECLARE
   by_day boolean := scheme NOT IN ('code', 'id');
   on_day text := today()::text;
