@@ -153,18 +153,20 @@ class Campaigning:
     # ---- what comes of it
 
     def show(self, phase):
-        whole = self.manager.get(f"{PATH}/progress", phase=phase, organization="DN-TU", by="kinds")
-        print(f"\n{CAMPAIGN}, {phase}: việc giao và kết quả ({story.LABEL})\n")
-        table(("Việc", "Giao", "Kế hoạch", "Đã làm", "Chậm"), [
-            (item["kind_name"], number(item["assigned"], 0), number(item["planned"], 0), number(item["done"], 0), number(item["late_activities"], 0))
-            for item in whole["items"]], right=(1, 2, 3, 4), most=((0, 48),))
-        covered = self.manager.get(f"{PATH}/coverage", phase=phase, organization="DN-TU", by="children")
-        wards = [item for item in covered["items"] if item["organization"] in self.demo.committees]
-        wards.sort(key=lambda item: (-(item["units"]["percent"] or 0), item["organization"]))
-        print(f"\n{CAMPAIGN}, {phase}: độ phủ theo đảng ủy, năm cao nhất và năm thấp nhất\n")
+        print(f"\n{CAMPAIGN}, {phase}: việc giao và kết quả của các đảng ủy ({story.LABEL})\n")
+        table(("Việc", "Giao", "Hoàn thành", "%", "Kế hoạch", "Đã làm", "Hoạt động chậm"), [
+            (item["kind_name"], *(number(item[key], 0) for key in ("assigned", "fulfilled")), number(item["percent"]),
+             *(number(item[key], 0) for key in ("planned", "done", "activities_late")))
+            for item in self.manager.every(f"{PATH}/progress", phase=phase, organization="DN-TU", by="kinds")], right=(1, 2, 3, 4, 5, 6), most=((0, 48),))
+        covered = {}
+        for item in self.manager.every(f"{PATH}/coverage", phase=phase, organization="DN-TU", by="children"):
+            covered.setdefault(item["organization"], {})[item["of"]] = item
+        wards = [covered[code] for code in self.wards if code in covered]
+        wards.sort(key=lambda ward: (-(ward["party_organizations"]["percent"] or 0), ward["party_organizations"]["organization"]))
+        print(f"\n{CAMPAIGN}, {phase}: độ phủ của {len(wards)} đảng ủy, năm cao nhất và năm thấp nhất\n")
         table(("", "Đảng ủy", "Tổ chức đảng", "Đảng viên", "Lực lượng nòng cốt"), [
-            (str(rank), item["organization_name"], share(item["units"]["reached"], item["units"]["expected"]), *(people(item, of) for of in BASES))
-            for rank, item in [*enumerate(wards[:5], 1), *enumerate(wards[-5:], len(wards) - 4)]], right=(2, 3, 4), most=((1, 40),))
+            (str(rank), ward["party_organizations"]["organization_name"], *(share(ward[of]) for of in ("party_organizations", *BASES)))
+            for rank, ward in [("", covered["DN-TU"]), *enumerate(wards[:5], 1), *enumerate(wards[-5:], len(wards) - 4)]], right=(2, 3, 4), most=((1, 40),))
 
     def calendar(self):
         """The calendar of one ward, as a telephone would take it."""
@@ -176,10 +178,5 @@ class Campaigning:
         print(f"\nLịch của {self.names[ward]}: {path} ({text.count(b'BEGIN:VEVENT')} mục)")
 
 
-def share(part, whole):
-    return f"{number(part, 0)}/{number(whole, 0)}"
-
-
-def people(item, of):
-    found = next((figure for figure in item["people"] if figure["of"] == of), None)
-    return share(found["reached"], found["base"]) if found and found["base"] else ""
+def share(item):
+    return f"{number(item['reached'], 0)}/{number(item['base'], 0)}" if item["base"] else ""

@@ -152,8 +152,9 @@ def test_the_tour_of_the_readme(up, state, port):
     assert '"state": "draft"' in parts[6] and '"Ban Tuyên giáo và Dân vận Thành ủy"' in parts[6] and '["due","Báo cáo' in parts[6]
     assert (pathlib.Path(os.environ.get("TMPDIR", "/tmp")) / "report.pdf").read_bytes().startswith(b"%PDF")
     assert '"report_incomplete"' in parts[7] and '["#/sections/next","required"' in parts[7] and '["DN-VPTU"' in parts[7]
-    assert '["DN-731-26041","Đảng ủy phường Trung Dũng","Thành ủy Biên Hòa"]' in parts[8]
-    assert '["DN-26041","Đảng ủy phường Trấn Biên","Tỉnh ủy Đồng Nai"]' in parts[8] and "1662/NQ-UBTVQH15" in parts[8]
+    assert '["GD1",null,"2025-12-31",3]' in parts[8] and '"status": "done"' in parts[8] and '["Đảng ủy phường Trấn Biên",1,86,1,23]' in parts[8] and "BEGIN:VCALENDAR" in parts[8]
+    assert '["DN-731-26041","Đảng ủy phường Trung Dũng","Thành ủy Biên Hòa"]' in parts[9]
+    assert '["DN-26041","Đảng ủy phường Trấn Biên","Tỉnh ủy Đồng Nai"]' in parts[9] and "1662/NQ-UBTVQH15" in parts[9]
 
 
 def test_the_demonstration_prints_the_provinces_table(up, state):
@@ -164,7 +165,7 @@ def test_the_demonstration_prints_the_provinces_table(up, state):
     done = run("deploy/demo", "--state", state)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     for word in ("DN-06B", "%", "Tỉnh ủy Thừa Thiên Huế", "Quận ủy Thuận Hóa", "Đảng ủy phường Trung Dũng", "hôm nay", "gửi 9; nhắc lại trong ngày: gửi 0, đã có 9", "lần gửi 1 → 2",
-                 "Tổng hợp từ 85/98 báo cáo", "DN-BC-CAPTREN-2026-Q1.pdf"):
+                 "Tổng hợp từ 85/98 báo cáo", "Đợt tuyên truyền DN-TT-464", "Thư viện sản phẩm", "GD1: độ phủ của 95 đảng ủy", "GD2: độ phủ", ".ics", "DN-BC-CAPTREN-2026-Q1.pdf"):
         assert word in done.stdout, done.stdout[-3000:]
     print(done.stdout)
 
