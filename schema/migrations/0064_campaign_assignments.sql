@@ -432,7 +432,7 @@ BEGIN
   RETURN QUERY SELECT 200, r.version, r.body FROM campaign_assignment_answer(a) r;
 END $$;
 -- What was set, changed by who set it or stands above: where the unit had changed nothing it follows.
-CREATE FUNCTION campaign_assignment_reset(ref text, assignment_ref text, patch jsonb, if_match text, request_id text)
+CREATE FUNCTION campaign_assignment_reset(ref text, assignment_ref text, body jsonb, if_match text, request_id text)
   RETURNS TABLE (status int, version text, body_out text) LANGUAGE plpgsql AS $$
 DECLARE
   a campaign_assignment := campaign_assignment_at(ref, assignment_ref);
@@ -446,10 +446,10 @@ BEGIN
     PERFORM campaign_assignment_refuse(a.organization_code, unit_code(a.setter_id));
   END IF;
   PERFORM campaign_to_plan(ref);
-  PERFORM refuse(campaign_day_fault(f, '#/due_on', patch ->> 'due_on'));
-  IF patch ? 'quantity' THEN a.set_quantity := (patch ->> 'quantity')::int; END IF;
-  IF patch ? 'due_on' THEN a.set_due_on := (patch ->> 'due_on')::date; END IF;
-  IF patch ? 'note' THEN a.note := patch ->> 'note'; END IF;
+  PERFORM refuse(campaign_day_fault(f, '#/due_on', body ->> 'due_on'));
+  a.set_quantity := (body ->> 'quantity')::int;
+  a.set_due_on := (body ->> 'due_on')::date;
+  a.note := body ->> 'note';
   IF was.quantity = was.set_quantity THEN a.quantity := a.set_quantity; END IF;
   IF was.due_on = was.set_due_on THEN a.due_on := a.set_due_on; END IF;
   a.setter_id := me_seat();

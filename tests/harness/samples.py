@@ -189,7 +189,7 @@ def body(op_id, unit="AA-W1", parent=None):
         "campaign_assignment_own": {"phase": "GD2", "kind": "conference", "quantity": 1, "due_on": "2026-12-31"},
         "campaign_assignment_copy_down": {"share": "each"},
         "campaign_assignment_adjust": {"note": f"ghi chú {new}"},
-        "campaign_assignment_reset": {"note": f"ghi chú {new}"},
+        "campaign_assignment_reset": {"quantity": 2, "due_on": "2026-12-30"},
         "campaign_create": {"code": new, "title": f"Chiến dịch {new}", "programme": "AA-P", "owner": unit, "scope": unit},
         "campaign_update": {"note": f"ghi chú {new}"},
         "campaign_term_create": {"list": "channel", "code": f"muc_{new[2:]}", "name": f"Kênh {new}"},
@@ -226,7 +226,7 @@ def headers(op, typed=True):
         return [("If-Match", "*"), ("Idempotency-Key", fresh("key"))]
     if op.method == "POST" and re.fullmatch(r"/v1/(products/\{product\}|recognitions/\{recognition\})/(publish|withdraw|confirm|return)", op.path):
         return [("If-Match", "*")]
-    if op.method == "PATCH" or op.method == "DELETE" or op.id == "account_reset":
+    if op.method == "PATCH" or op.method == "DELETE" or op.id in ("account_reset", "campaign_assignment_reset"):
         return [("If-Match", "*")]
     if op.id in ("value_put", "holiday_put", "campaign_review_put", "campaign_reach_put"):
         return [("If-None-Match", "*")]

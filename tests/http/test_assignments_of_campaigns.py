@@ -43,8 +43,13 @@ def one(by, code, **filters):
     return found[0]
 
 
-def patch(by, code, row, body, tag="*", *rest):
-    return by.patch(path(code, row["id"], *rest), body, tag)
+def patch(by, code, row, body, tag="*"):
+    return by.patch(path(code, row["id"]), body, tag)
+
+
+def anew(by, code, row, tag="*", **body):
+    """Sets one assignment anew; what is not said is as it was set."""
+    return by.put(path(code, row["id"], "setting"), {"quantity": row["set_quantity"], "due_on": row["set_due_on"], **body}, [("If-Match", tag)] if tag else [])
 
 
 def faults(answer):
@@ -169,7 +174,7 @@ def test_nothing_is_set_in_a_campaign_that_is_not_active(world, aa, code, rest, 
     answer = world.at("AA-W1", who).post(path(code, *rest), body)
     assert answer.status == 409 and answer.code == "campaign_not_active"
     row = one(aa, code)
-    for answer in (patch(world.at("AA-W1", "reporter"), code, row, {"quantity": 1, "reason": "x"}), patch(aa, code, row, {"quantity": 1}, "*", "setting"),
+    for answer in (patch(world.at("AA-W1", "reporter"), code, row, {"quantity": 1, "reason": "x"}), anew(aa, code, row, quantity=1),
                    aa.request("DELETE", path(code, row["id"]), None, [("If-Match", "*")])):
         assert answer.status == 409 and answer.code == "campaign_not_active"
     assert one(aa, code) == row
@@ -220,11 +225,11 @@ def test_who_set_it_changes_it_or_who_stands_above(world, aa, code):
     answer = ward.post(path(code), wish(organizations=["AA-W1-C1"], quantity=1, strategy="replace"))
     assert answer.status == 403 and answer.code == "forbidden" and "AA-W1-C1" in answer.json()["detail"]
     row = one(ward, code)
-    assert patch(ward, code, row, {"quantity": 1}, "*", "setting").status == 403
+    assert anew(ward, code, row, quantity=1).status == 403
     assert ward.request("DELETE", path(code, row["id"]), None, [("If-Match", "*")]).status == 403
     given(world, aa, code, **wish(organizations=["AA-W1-C1"], quantity=9, strategy="replace"))
     assert one(aa, code)["set_by"] == "AA-TU"
-    world.must(patch(btg, code, row, {"quantity": 8}, "*", "setting"), 200)
+    world.must(anew(btg, code, row, quantity=8), 200)
     assert (one(aa, code)["set_by"], one(aa, code)["quantity"]) == ("AA-BTG", 8), "by its mandate it stands above too"
 
 
@@ -345,14 +350,14 @@ def test_what_was_set_is_changed_and_the_unit_follows_unless_it_had_its_own(worl
     first, second = rows(aa, code)
     world.must(patch(world.at("AA-W1", "reporter"), code, first, {"quantity": 2, "reason": "Ít chi bộ"}), 200)
     for row in (first, second):
-        assert faults(patch(aa, code, row, {"due_on": "2026-06-01"}, "*", "setting")) == {("#/due_on", "out_of_range")}
-        assert aa.patch(path(code, row["id"], "setting"), {"quantity": 3}).status == 428
-        assert patch(aa, code, row, {"quantity": 3}, '"9"', "setting").status == 412
-        world.must(patch(aa, code, row, {"quantity": 5, "due_on": "2026-10-31", "note": "Gia hạn"}, "*", "setting"), 200)
+        assert faults(anew(aa, code, row, due_on="2026-06-01")) == {("#/due_on", "out_of_range")}
+        assert anew(aa, code, row, None, quantity=3).status == 428
+        assert anew(aa, code, row, '"9"', quantity=3).status == 412
+        world.must(anew(aa, code, row, quantity=5, due_on="2026-10-31", note="Gia hạn"), 200)
     assert [[r[k] for k in ("set_quantity", "quantity", "set_due_on", "due_on", "reason", "note")] for r in rows(aa, code)] == [
         [5, 2, "2026-10-31", "2026-10-31", "Ít chi bộ", "Gia hạn"], [5, 5, "2026-10-31", "2026-10-31", None, "Gia hạn"]]
     given(world, aa, code, **wish(organizations=WARDS))
-    assert patch(aa, code, first, {"due_on": "2026-09-30"}, "*", "setting").code == "already_exists"
+    assert anew(aa, code, first, due_on="2026-09-30").code == "already_exists"
 
 
 def test_taking_away(world, aa, code):
