@@ -235,6 +235,12 @@ def test_every_fault_of_a_row_is_told_and_names_besides(ward, code):
     assert all(e["detail"] for e in answer.json()["errors"])
 
 
+def test_faults_are_told_in_vietnamese(ward, code):
+    answer = send(ward, [row(code), row(code), row(code, "HD-2", kind="none", channels=["none"]), row(code, "HD-3", status="postponed")], headers=[("Accept-Language", "vi")])
+    assert {(e["pointer"], e["detail"]) for e in answer.json()["errors"]} >= {("#", "đã có dòng ở trên cho chính hoạt động này")}
+    assert all(any(c in e["detail"] for c in "ạảãàáâậầấẩẫăắằặẳẵóòọõỏôộổỗồốơờớợởỡéèẻẹẽêếềệểễúùụủũưựữửừứíìịỉĩýỳỷỵỹđ") for e in answer.json()["errors"]), answer.json()["errors"]
+
+
 def test_units_by_identifier_on_the_first_day(world, ward, code):
     aa = world.at("AA-TU", "manager")
     made = samples.fresh("AA-T")
