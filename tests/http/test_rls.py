@@ -244,7 +244,7 @@ def test_entered_every_table_shows_the_scope_alone(world, db, enter, relations, 
 # Tables and views without a key of their own, and what they go by.
 BY_OTHERS = {"idempotency": "the caller", "organization_closure": "its units", "client_secret": "its client", "directory": "one's root, codes and names alone",
              "directory_span": "one's root, codes and names alone", "organization_carry": "its successor", "organization_lineage": "its units",
-             "reorganization": "its units", "task_read": "its account", "calendar_subscription": "its account", "attachment": "its report", "attachment_chunk": "its attachment", "holiday": "the country's, and one's root",
+             "reorganization": "its units", "task_read": "its account", "calendar_subscription": "its account", "attachment": "its report or activity", "attachment_chunk": "its attachment", "holiday": "the country's, and one's root",
              "campaign_term": "the service's, and one's root's", "campaign_topic": "its campaign", "campaign_phase": "its campaign",
              "campaign_reach_target": "its phase", "product_reach": "its product",
              **{f"report_{part}": "its report" for part in ("section", "draft", "total", "version", "figure", "event", "comment")},
