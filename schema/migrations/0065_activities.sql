@@ -89,7 +89,7 @@ CREATE FUNCTION activity_fault(pointer text, code text) RETURNS jsonb LANGUAGE s
 -- ---- the answer ----------------------------------------------------------------------------------------------
 -- Still to be done, and its day has passed.
 CREATE FUNCTION activity_late(status text, ends_on date) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
-  SELECT status IN ('planned', 'under_way', 'postponed') AND ends_on < (SELECT today()) $$;
+  SELECT status IN ('planned', 'under_way', 'postponed') AND ends_on < today() $$;
 -- The proposal of an activity: the open one, else the last that was decided.
 CREATE FUNCTION activity_proposal_json(activity uuid) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN

@@ -37,7 +37,7 @@ FROM activity_proposal_decline(:activity, :body::jsonb, :if_match, :request_id) 
 -- filter topic: a.topic = $
 -- filter status: a.status = $
 -- filter status[in]: a.status = ANY ($::text[])
--- filter late: activity_late(a.status, a.ends_on) = $::boolean
+-- filter late: (a.status IN ('planned', 'under_way', 'postponed') AND a.ends_on < (SELECT today())) = $::boolean
 -- filter starts_on[gte]: a.starts_on >= $::date
 -- filter starts_on[lte]: a.starts_on <= $::date
 -- filter ends_on[gte]: a.ends_on >= $::date
