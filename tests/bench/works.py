@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 import activities
+import advancing
 import expecting
 import gathering
 import attachments
@@ -253,6 +254,10 @@ def import_activities(bench):
     return [Row(**row) for row in activities.importing(bench)]
 
 
+def campaign_progress(bench):
+    return [Row(**row) for row in advancing.by_children(bench)]
+
+
 def tasks(bench):
     return [Row(**row) for row in todo.tasks(bench)]
 
@@ -265,7 +270,7 @@ def matrix(bench):
     return [Row(**row) for row in standing.standing(bench)]
 
 
-WORKS = {"bulk": bulk, "get": get_one, "page": get_page, "put": put_one, "progress": progress, "consolidation": consolidation, "standing": matrix, "tasks": tasks,
+WORKS = {"bulk": bulk, "get": get_one, "page": get_page, "put": put_one, "progress": progress, "consolidation": consolidation, "standing": matrix, "tasks": tasks, "campaign": campaign_progress,
          "expected": expected, "exports": beside_exports, "import": beside_import, "activities": import_activities, "files": files, "memory": memory}
 
 
