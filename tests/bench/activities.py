@@ -57,7 +57,7 @@ def send(bench, path, token):
 
 
 def raw(bench, path):
-    sql = (f"BEGIN;\nCREATE TEMP TABLE t ON COMMIT DROP AS SELECT {COLUMNS} FROM tiendo.activity LIMIT 0;\n\\copy t FROM '{path}' CSV\n"
+    sql = (f"SET search_path = tiendo, public;\nBEGIN;\nCREATE TEMP TABLE t ON COMMIT DROP AS SELECT {COLUMNS} FROM tiendo.activity LIMIT 0;\n\\copy t FROM '{path}' CSV\n"
            f"INSERT INTO tiendo.activity ({COLUMNS}) SELECT * FROM t;\nCOMMIT;\n")
     began = time.monotonic()
     subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", str(bench.cluster.dir), "-U", "postgres", "-d", "tiendo"],
