@@ -13,7 +13,7 @@ KINDS = ["conference", "seminar"]
 OPEN = ("planned", "under_way", "postponed")
 PEOPLE = ["cadres_and_members", "core_force"]
 WARD = "directly_subordinate_party_committee"
-some = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+some = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 days = st.integers(-20, 20).map(lambda n: TODAY + timedelta(n))
 contacts = st.one_of(st.none(), st.integers(0, 500))
