@@ -366,6 +366,30 @@ CREATE FUNCTION activity_recount() RETURNS TABLE (phase_id uuid, scope_key text,
   SELECT phase_id, scope_key, kind, k.figures, n.figures FROM kept k FULL JOIN counted n USING (phase_id, scope_key, kind)
   WHERE coalesce(k.figures, '{0,0,0,0,0,0,0,0,0}') <> coalesce(n.figures, '{0,0,0,0,0,0,0,0,0}') $$;
 
+-- ---- searching -----------------------------------------------------------------------------------------------
+CREATE INDEX activity_search ON activity USING gin (search gin_trgm_ops);
+-- As filter_units does: a search that finds few is answered by their ids, one that finds very many by its patterns, for a page of them is met soon.
+CREATE FUNCTION filter_activities(q text) RETURNS found_units LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+DECLARE
+  patterns text[] := search_patterns(q);
+  most constant int := 4000;
+  found uuid[];
+  looked int;
+BEGIN
+  IF area() IS NULL OR patterns IS NULL THEN RETURN ('{}', '{}')::found_units; END IF;
+  SELECT count(*), array_agg(w.id) FILTER (WHERE w.search LIKE ALL (patterns)) INTO looked, found
+  FROM (SELECT a.id, a.search FROM activity a WHERE a.scope_key >= scope_lo() AND a.scope_key < scope_hi() ORDER BY a.scope_key LIMIT most) w;
+  IF looked < most THEN RETURN (coalesce(found, '{}'), '{}')::found_units; END IF;
+  IF cardinality(found) < most / 200 OR found IS NULL THEN
+    -- the conditions stand in the statement's text, so that each is looked up in the trigram index
+    EXECUTE format('SELECT coalesce(array_agg(f.id), ''{}'') FROM (SELECT a.id FROM activity a WHERE %s AND a.scope_key >= %L AND a.scope_key < %L LIMIT 10000) f',
+      (SELECT string_agg(format('a.search LIKE %L', w), ' AND ') FROM unnest(patterns) w), scope_lo(), scope_hi()) INTO found;
+    IF cardinality(found) < 10000 THEN RETURN (found, '{}')::found_units; END IF;
+  END IF;
+  RETURN ('{}', patterns)::found_units;
+END $$;
+GRANT EXECUTE ON FUNCTION filter_activities(text) TO tiendo_service;
+
 GRANT INSERT, DELETE ON activity TO tiendo_service;
 GRANT UPDATE (phase_id, code, kind, topic, title, starts_on, ends_on, done_on, planned, done, contacts_planned, contacts_reached, channels, status, reason,
   evidence_url, note, on_behalf, entered_by, seat_id, account_id, client_id, grant_id, version, updated_at) ON activity TO tiendo_service;

@@ -45,7 +45,7 @@ FROM activity_proposal_decline(:activity, :body::jsonb, :if_match, :request_id) 
 -- filter updated_at[gte]: a.updated_at >= $::timestamptz
 -- filter on_behalf: a.on_behalf = $::boolean
 -- filter proposed: EXISTS (SELECT FROM activity_proposal p WHERE p.activity_id = a.id AND p.state = 'proposed') = $::boolean
--- filter q: strpos(a.search, fold($)) > 0
+-- filter q: a.id = ANY (((SELECT filter_activities($))).ids) OTHERWISE cardinality(((SELECT filter_activities($))).patterns) > 0 AND coalesce(a.search LIKE ALL (((SELECT filter_activities($))).patterns), false)
 SELECT a.id, (SELECT c.code FROM campaign c WHERE c.id = a.campaign_id) AS campaign,
   (SELECT f.code FROM campaign_phase f WHERE f.id = a.phase_id) AS phase, a.organization_code AS organization,
   (SELECT o.name FROM organization o WHERE o.id = a.organization_id) AS organization_name, a.code, a.kind, a.topic, a.title, a.starts_on, a.ends_on,

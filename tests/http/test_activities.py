@@ -251,6 +251,39 @@ def test_filters_and_order(world, w1):
     assert aa.get("/v1/activities", campaign="NO-SUCH").status == 422 and aa.get("/v1/activities", organization="BB-W1").status == 422
 
 
+@pytest.mark.parametrize("q, found", [("chuyen de 17", {"Chuyên đề 17"}), ("CHUYÊN 17", {"Chuyên đề 17"}), ("100%", {"Đạt 100% kế hoạch"}), ("khong dau", set()),
+                                      ("chuyen de 1", {"Chuyên đề 1", *(f"Chuyên đề 1{n}" for n in range(10))})])
+def test_searching_few_and_many(world, searched, cluster, q, found):
+    """By ids where few are looked at; where many are, by trigrams or in the list's own order: the same is found."""
+    aa = world.at("AA-TU", "viewer")
+    assert {a["title"] for a in aa.items("/v1/activities", q=q, campaign=searched, limit=7)} == found
+    assert aa.items("/v1/activities", q=q, campaign=searched, sort="-starts_on") != [] or not found
+
+
+@pytest.fixture(scope="module")
+def searched(world, cluster):
+    """A campaign with some titles, beside five thousand activities of another."""
+    code, crowded = campaigns.campaign(world)["code"], campaigns.campaign(world)["code"]
+    for title in (*(f"Chuyên đề {n}" for n in range(1, 20)), "Đạt 100% kế hoạch"):
+        activity(world, campaign=code, title=title)
+    activity(world, "AA-TU", by=world.connector(), campaign=crowded, title="Nhiều")
+    cluster.query("""INSERT INTO activity (id, campaign_id, phase_id, programme_id, organization_id, organization_code, scope_key, kind, title, starts_on, ends_on,
+          on_behalf, entered_by, seat_id, grant_id)
+        SELECT uuid_v7(), campaign_id, phase_id, programme_id, organization_id, organization_code, scope_key, kind, 'Nhiều ' || n, starts_on, ends_on, on_behalf,
+          entered_by, seat_id, grant_id
+        FROM activity, generate_series(1, 5000) n WHERE title = 'Nhiều' RETURNING 1""")
+    return code
+
+
+def test_what_very_many_have_is_found_page_by_page(world, searched):
+    aa = world.at("AA-TU", "viewer")
+    first = aa.get("/v1/activities", q="nhieu", limit=3).json()
+    assert [a["title"].split()[0] for a in first["items"]] == ["Nhiều"] * 3
+    again = aa.get("/v1/activities", q="nhieu", limit=3, cursor=first["page"]["next"]).json()
+    assert not {a["id"] for a in first["items"]} & {a["id"] for a in again["items"]} and len(again["items"]) == 3
+    assert world.at("AA-W2", "viewer").items("/v1/activities", q="nhieu") == []  # AA-TU's lie out of sight
+
+
 def test_the_list_says_what_one_says(world, w1):
     code = campaigns.campaign(world)["code"]
     made = activity(world, campaign=code, channels=["press"], proposes={"indicator": "AA-SUM", "period": "2026-Q2", "number": 12})
