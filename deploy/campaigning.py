@@ -36,7 +36,7 @@ class Campaigning:
         self.names = demo.names
 
     def play(self):
-        print(f"\nĐợt tuyên truyền {CAMPAIGN}: {self.manager.get(PATH)['title']}\n")
+        print(f"\nChiến dịch {CAMPAIGN}: {self.manager.get(PATH)['title']}\n")
         self.assign()
         self.carry_out()
         each("Số người được tuyên truyền do các đảng ủy công bố", self.wards, self.declare)

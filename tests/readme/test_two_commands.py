@@ -165,7 +165,7 @@ def test_the_demonstration_prints_the_provinces_table(up, state):
     done = run("deploy/demo", "--state", state)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     for word in ("DN-06B", "%", "Tỉnh ủy Thừa Thiên Huế", "Quận ủy Thuận Hóa", "Đảng ủy phường Trung Dũng", "hôm nay", "gửi 9; nhắc lại trong ngày: gửi 0, đã có 9", "lần gửi 1 → 2",
-                 "Tổng hợp từ 85/98 báo cáo", "Đợt tuyên truyền DN-TT-464", "Thư viện sản phẩm", "GD1: độ phủ của 95 đảng ủy", "GD2: độ phủ", ".ics", "DN-BC-CAPTREN-2026-Q1.pdf"):
+                 "Tổng hợp từ 85/98 báo cáo", "Chiến dịch DN-TT-464", "Thư viện sản phẩm", "GD1: độ phủ của 95 đảng ủy", "GD2: độ phủ", ".ics", "DN-BC-CAPTREN-2026-Q1.pdf"):
         assert word in done.stdout, done.stdout[-3000:]
     print(done.stdout)
 
