@@ -5,42 +5,44 @@ SET search_path = tiendo, public;
 ALTER TABLE report_version ADD COLUMN campaign jsonb;
 
 -- ---- how a campaign stands ---------------------------------------------------------------------------------
--- What the units of a line were to do, planned and did in a phase, as far as it had come by a day: what is done later does not count yet, and what was
--- to end by then and was not done is late (a day that is still going on has not passed). One row a kind. fulfilled: of what was assigned how much was done, unit by
--- unit, so that what one does beyond its own stands for nothing elsewhere.
-CREATE FUNCTION campaign_standing_kinds(p_phase uuid, p_key text, p_until date) RETURNS TABLE (kind text, assigned bigint, due bigint, fulfilled bigint,
+-- What the units of a line were to do, planned and did in a phase, by unit and kind, as far as it had come by a day: the sums as they stand, less what was
+-- done later (which was written later too: no day that something is done on lies in the future), and what was to end by then and was not done is late.
+-- A day that is still going on has not passed.
+CREATE FUNCTION campaign_standing_pairs(p_phase uuid, p_key text, p_until date) RETURNS TABLE (scope_key text, kind text, assigned bigint, due bigint,
     planned bigint, done bigint, n_planned bigint, n_under_way bigint, n_done bigint, n_postponed bigint, n_cancelled bigint, late bigint,
-    contacts_planned bigint, contacts_reached bigint) LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
-  WITH act AS (
-    SELECT a.scope_key, a.kind, sum(a.planned) FILTER (WHERE a.at <> 'cancelled') AS planned, sum(a.done) FILTER (WHERE a.counts) AS done,
-      count(*) FILTER (WHERE a.at = 'planned') AS n_planned, count(*) FILTER (WHERE a.at = 'under_way') AS n_under_way,
-      count(*) FILTER (WHERE a.at = 'done') AS n_done, count(*) FILTER (WHERE a.at = 'postponed') AS n_postponed,
-      count(*) FILTER (WHERE a.at = 'cancelled') AS n_cancelled,
-      count(*) FILTER (WHERE a.at NOT IN ('done', 'cancelled') AND a.ends_on <= p_until AND a.ends_on < (SELECT today())) AS late,
-      sum(a.contacts_planned) FILTER (WHERE a.at <> 'cancelled') AS contacts_planned, sum(a.contacts_reached) FILTER (WHERE a.counts) AS contacts_reached
-    FROM (SELECT x.*, CASE WHEN x.status = 'done' AND x.done_on > p_until THEN 'under_way' ELSE x.status END AS at,
-        CASE WHEN x.status = 'done' THEN x.done_on <= p_until ELSE x.starts_on <= p_until END AS counts
-      FROM activity x WHERE x.phase_id = p_phase AND x.scope_key >= p_key AND x.scope_key < p_key || '~') a
-    GROUP BY a.scope_key, a.kind
-  ), task AS (
-    SELECT s.scope_key, s.kind, sum(s.quantity) AS assigned, sum(s.quantity) FILTER (WHERE s.due_on <= p_until AND s.due_on < (SELECT today())) AS due
-    FROM campaign_assignment s WHERE s.phase_id = p_phase AND s.scope_key >= p_key AND s.scope_key < p_key || '~' GROUP BY s.scope_key, s.kind
-  )
-  SELECT coalesce(a.kind, t.kind), coalesce(sum(t.assigned), 0)::bigint, coalesce(sum(t.due), 0)::bigint,
-    coalesce(sum(least(t.assigned, coalesce(a.done, 0))) FILTER (WHERE t.kind IS NOT NULL), 0)::bigint, coalesce(sum(a.planned), 0)::bigint,
-    coalesce(sum(a.done), 0)::bigint, coalesce(sum(a.n_planned), 0)::bigint, coalesce(sum(a.n_under_way), 0)::bigint, coalesce(sum(a.n_done), 0)::bigint,
-    coalesce(sum(a.n_postponed), 0)::bigint, coalesce(sum(a.n_cancelled), 0)::bigint, coalesce(sum(a.late), 0)::bigint,
-    coalesce(sum(a.contacts_planned), 0)::bigint, coalesce(sum(a.contacts_reached), 0)::bigint
-  FROM act a FULL JOIN task t ON t.scope_key = a.scope_key AND t.kind = a.kind
-  GROUP BY 1 $$;
-
--- The units of a line that a phase is to reach, and those of them that did something in it by then.
-CREATE FUNCTION campaign_standing_units(p_phase uuid, p_key text, p_until date, OUT reached bigint, OUT expected bigint) LANGUAGE sql STABLE
-  SET search_path = tiendo, public, pg_temp AS $$
-  SELECT count(*) FILTER (WHERE EXISTS (SELECT FROM activity a WHERE a.phase_id = p_phase AND a.scope_key = e.scope_key AND a.done > 0
-    AND CASE WHEN a.status = 'done' THEN a.done_on <= p_until ELSE a.starts_on <= p_until END)), count(*)
-  FROM campaign_phase f CROSS JOIN LATERAL campaign_expected(p_key, least(greatest(p_until, f.starts_on), f.ends_on)) e
-  WHERE f.id = p_phase $$;
+    contacts_planned bigint, contacts_reached bigint) LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp
+  SET work_mem = '32MB' ROWS 1000 AS $$
+#variable_conflict use_column
+DECLARE
+  on_day date := today();
+  passed date := least(p_until, on_day - 1);
+  later timestamptz := (p_until + 1)::timestamp AT TIME ZONE 'Asia/Ho_Chi_Minh';
+BEGIN
+  RETURN QUERY
+  SELECT t.scope_key, t.kind, sum(t.assigned)::bigint, sum(t.due)::bigint, sum(t.planned)::bigint, sum(t.done)::bigint, sum(t.n_planned)::bigint,
+    sum(t.n_under_way)::bigint, sum(t.n_done)::bigint, sum(t.n_postponed)::bigint, sum(t.n_cancelled)::bigint, sum(t.late)::bigint,
+    sum(t.contacts_planned)::bigint, sum(t.contacts_reached)::bigint
+  FROM (
+    SELECT s.scope_key, s.kind, 0 AS assigned, 0 AS due, s.planned, s.done, s.n_planned, s.n_under_way, s.n_done, s.n_postponed, s.n_cancelled, 0 AS late,
+      s.contacts_planned, s.contacts_reached
+    FROM activity_sum s WHERE s.phase_id = p_phase AND s.scope_key >= p_key AND s.scope_key < p_key || '~'
+    UNION ALL
+    SELECT d.scope_key, d.kind, 0, 0, d.planned, d.done, d.n_planned, d.n_under_way, d.n_done, d.n_postponed, d.n_cancelled, 0, d.contacts_planned, d.contacts_reached
+    FROM activity_delta d WHERE d.phase_id = p_phase AND d.scope_key >= p_key AND d.scope_key < p_key || '~'
+    UNION ALL
+    SELECT a.scope_key, a.kind, a.quantity, CASE WHEN a.due_on <= passed THEN a.quantity ELSE 0 END, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+    FROM campaign_assignment a WHERE a.phase_id = p_phase AND a.scope_key >= p_key AND a.scope_key < p_key || '~'
+    UNION ALL
+    SELECT a.scope_key, a.kind, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0
+    FROM activity a WHERE a.phase_id = p_phase AND a.scope_key >= p_key AND a.scope_key < p_key || '~'
+      AND a.status IN ('planned', 'under_way', 'postponed') AND a.ends_on <= passed
+    UNION ALL
+    SELECT a.scope_key, a.kind, 0, 0, 0, -a.done, 0, (a.status = 'done')::int, -(a.status = 'done')::int, 0, 0, (a.status = 'done' AND a.ends_on <= passed)::int, 0,
+      -coalesce(a.contacts_reached, 0)
+    FROM activity a WHERE p_until < on_day AND a.updated_at >= later AND a.phase_id = p_phase AND a.scope_key >= p_key AND a.scope_key < p_key || '~'
+      AND CASE WHEN a.status = 'done' THEN a.done_on > p_until ELSE a.done > 0 AND a.starts_on > p_until END) t
+  GROUP BY t.scope_key, t.kind;
+END $$;
 
 -- People declared as reached, of each group that is declared or to be reached: one figure a branch, the uppermost that covers all below it.
 CREATE FUNCTION campaign_standing_people(p_phase uuid, p_key text, p_until date) RETURNS jsonb LANGUAGE sql STABLE
@@ -74,11 +76,14 @@ BEGIN
     AND (g.phase_id = p_phase OR (g.phase_id IS NULL AND days @> g.decision_on)));
 END $$;
 
--- All of it together.
+-- All of it together. fulfilled: of what was assigned how much was done, unit by unit and kind by kind, so that what one does beyond its own stands for
+-- nothing elsewhere.
 CREATE FUNCTION campaign_standing_json(p_campaign uuid, p_phase uuid, p_key text, p_until date) RETURNS jsonb LANGUAGE plpgsql STABLE
   SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
-  RETURN (SELECT jsonb_build_object('assigned', k.assigned, 'due', k.due, 'planned', k.planned, 'done', k.done, 'percent', percent(k.fulfilled, k.assigned),
+  RETURN (WITH pair AS MATERIALIZED (
+    SELECT * FROM campaign_standing_pairs(p_phase, p_key, p_until)
+  ) SELECT jsonb_build_object('assigned', k.assigned, 'due', k.due, 'planned', k.planned, 'done', k.done, 'percent', percent(k.fulfilled, k.assigned),
       'by_kind', k.by_kind, 'activities', jsonb_build_object('planned', k.n_planned, 'under_way', k.n_under_way, 'done', k.n_done,
         'postponed', k.n_postponed, 'cancelled', k.n_cancelled), 'late', k.late,
       'contacts', jsonb_build_object('planned', k.contacts_planned, 'reached', k.contacts_reached),
@@ -93,8 +98,16 @@ BEGIN
             AND t.code = x.kind AND (t.root_id IS NULL OR t.root_id = (SELECT c.root_id FROM campaign c WHERE c.id = p_campaign))
             ORDER BY t.root_id NULLS LAST LIMIT 1), x.kind), 'assigned', x.assigned, 'due', x.due, 'planned', x.planned, 'done', x.done,
           'percent', percent(x.fulfilled, x.assigned)) ORDER BY x.kind), '[]') AS by_kind
-      FROM campaign_standing_kinds(p_phase, p_key, p_until) x) k,
-      campaign_standing_units(p_phase, p_key, p_until) u, campaign_standing_works(p_campaign, p_phase, p_key, p_until) w);
+      FROM (SELECT p.kind, sum(p.assigned) AS assigned, sum(p.due) AS due, sum(least(p.assigned, p.done)) AS fulfilled, sum(p.planned) AS planned,
+          sum(p.done) AS done, sum(p.n_planned) AS n_planned, sum(p.n_under_way) AS n_under_way, sum(p.n_done) AS n_done, sum(p.n_postponed) AS n_postponed,
+          sum(p.n_cancelled) AS n_cancelled, sum(p.late) AS late, sum(p.contacts_planned) AS contacts_planned, sum(p.contacts_reached) AS contacts_reached
+        FROM pair p GROUP BY p.kind
+        -- of what was moved to another kind, or taken away, nothing is left
+        HAVING sum(p.assigned) <> 0 OR sum(p.n_planned + p.n_under_way + p.n_done + p.n_postponed + p.n_cancelled) <> 0) x) k,
+      -- the units that the phase is to reach, and those of them that did something in it by then
+      (SELECT count(*) AS expected, count(*) FILTER (WHERE e.scope_key IN (SELECT p.scope_key FROM pair p WHERE p.done > 0)) AS reached
+        FROM campaign_phase f CROSS JOIN LATERAL campaign_expected(p_key, least(greatest(p_until, f.starts_on), f.ends_on)) e WHERE f.id = p_phase) u,
+      campaign_standing_works(p_campaign, p_phase, p_key, p_until) w);
 END $$;
 -- The same for whoever sees the units of the line.
 CREATE FUNCTION campaign_standing(campaign uuid, phase uuid, key text, until date) RETURNS jsonb LANGUAGE plpgsql STABLE SECURITY DEFINER
