@@ -16,7 +16,7 @@ CREATE INDEX activity_open ON activity (phase_id, scope_key, ends_on) INCLUDE (k
 -- How units stand in a phase, by unit and kind, from what they were to do and the sums of what they did.
 --   assigned: what they are to do in all; due: by a day that has passed. fulfilled, due_fulfilled: how much of each is done; doing more than was asked of
 --   one kind, or by one unit, makes up for nothing elsewhere, so these add up where quantities of different kinds do not.
---   assignments_late: whose day has passed with less done than all due by that day. activities_late: still to be done, and their day has passed.
+--   assignments_late: whose day has passed with less done than it and all due before it. activities_late: still to be done, and their day has passed.
 --   until_on: the first day on which something becomes due or late.
 CREATE FUNCTION campaign_pairs(p_phase uuid, keys text[])
   RETURNS TABLE (scope_key text, kind text, programme_id uuid, assignments int, assignments_late int, assigned bigint, due bigint, fulfilled bigint, due_fulfilled bigint,
@@ -28,24 +28,24 @@ BEGIN
   RETURN QUERY
   -- one sort of all rows instead of joins, whose sizes nobody can foresee here
   WITH told AS (
-    SELECT s.scope_key, s.kind, s.programme_id, NULL::date AS due_on, 0 AS quantity, s.n_planned, s.n_under_way, s.n_done, s.n_postponed, s.n_cancelled,
+    SELECT s.scope_key, s.kind, s.programme_id, NULL::date AS due_on, NULL::uuid AS id, 0 AS quantity, s.n_planned, s.n_under_way, s.n_done, s.n_postponed, s.n_cancelled,
       s.planned, s.done, s.contacts_planned, s.contacts_reached, 0 AS late, NULL::date AS next_on
     FROM activity_sum s WHERE s.phase_id = p_phase AND s.scope_key = ANY (keys)
     UNION ALL
-    SELECT d.scope_key, d.kind, d.programme_id, NULL, 0, d.n_planned, d.n_under_way, d.n_done, d.n_postponed, d.n_cancelled, d.planned, d.done,
+    SELECT d.scope_key, d.kind, d.programme_id, NULL, NULL, 0, d.n_planned, d.n_under_way, d.n_done, d.n_postponed, d.n_cancelled, d.planned, d.done,
       d.contacts_planned, d.contacts_reached, 0, NULL
     FROM activity_delta d WHERE d.phase_id = p_phase AND d.scope_key = ANY (keys)
     UNION ALL
-    SELECT a.scope_key, a.kind, a.programme_id, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, count(*) FILTER (WHERE a.ends_on < on_day),
+    SELECT a.scope_key, a.kind, a.programme_id, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, count(*) FILTER (WHERE a.ends_on < on_day),
       min(a.ends_on) FILTER (WHERE a.ends_on >= on_day)
     FROM activity a
     WHERE a.phase_id = p_phase AND a.scope_key = ANY (keys) AND a.status IN ('planned', 'under_way', 'postponed')
     GROUP BY 1, 2, 3
     UNION ALL
-    SELECT a.scope_key, a.kind, a.programme_id, a.due_on, a.quantity, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, CASE WHEN a.due_on >= on_day THEN a.due_on END
+    SELECT a.scope_key, a.kind, a.programme_id, a.due_on, a.id, a.quantity, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, CASE WHEN a.due_on >= on_day THEN a.due_on END
     FROM campaign_assignment a WHERE a.phase_id = p_phase AND a.scope_key = ANY (keys)
   ), placed AS (
-    SELECT t.*, sum(t.quantity) OVER (PARTITION BY t.scope_key, t.kind ORDER BY t.due_on) AS so_far,
+    SELECT t.*, sum(t.quantity) OVER (PARTITION BY t.scope_key, t.kind ORDER BY t.due_on, t.id) AS so_far,
       sum(t.done) OVER (PARTITION BY t.scope_key, t.kind) AS all_done
     FROM told t
   )

@@ -29,7 +29,7 @@ def acts(draw):
 
 worlds = st.fixed_dictionaries({
     "acts": st.lists(acts(), max_size=14),
-    "asked": st.dictionaries(st.tuples(st.sampled_from(UNITS), st.sampled_from(KINDS), days), st.integers(0, 5), max_size=12),
+    "asked": st.dictionaries(st.tuples(st.sampled_from(UNITS), st.sampled_from(KINDS), days), st.integers(0, 5), max_size=12), "moved": st.booleans(),
     "said": st.dictionaries(st.tuples(st.sampled_from(UNITS), st.sampled_from(PEOPLE)), st.tuples(st.integers(0, 50), st.integers(50, 90), st.booleans()), max_size=9),
     "kept_after": st.integers(0, 30), "taken_away": st.integers(0, 3)})
 
@@ -60,7 +60,14 @@ def build(cluster, code, w):
     gone = w["acts"][-w["taken_away"]:] if w["taken_away"] else []
     cluster.query("WITH x AS (DELETE FROM activity WHERE id IN (SELECT a.id FROM activity a JOIN campaign c ON c.id = a.campaign_id WHERE c.code = %s"
                   " ORDER BY a.id DESC LIMIT %s) RETURNING 1) SELECT count(*) FROM x", [code, len(gone)])
-    return w["acts"][:len(w["acts"]) - len(gone)]
+    if w["moved"]:  # the units put all of theirs off to one day
+        cluster.query("WITH x AS (UPDATE campaign_assignment SET due_on = %s FROM campaign c WHERE c.id = campaign_id AND c.code = %s RETURNING 1) SELECT count(*) FROM x",
+                      [TODAY - timedelta(1), code])
+        rows = cluster.query("SELECT a.organization_code, a.kind, a.id::text, a.quantity FROM campaign_assignment a JOIN campaign c ON c.id = a.campaign_id WHERE c.code = %s", [code])
+        w = w | {"asked": {(unit, kind, (TODAY - timedelta(1), id)): quantity for unit, kind, id, quantity in rows}}
+    else:
+        w = w | {"asked": {(unit, kind, (due, "")): quantity for (unit, kind, due), quantity in w["asked"].items()}}
+    return w["asked"], w["acts"][:len(w["acts"]) - len(gone)]
 
 
 # ---- the recount ----------------------------------------------------------------------------------------------
@@ -71,10 +78,10 @@ def recount(done, asked, top, kind=None):
     def made(unit, k):
         return sum(a["done"] for a in done if (a["unit"], a["kind"]) == (unit, k))
     def told(unit, k, passed=False):
-        return sum(q for (u, x, day), q in due.items() if (u, x) == (unit, k) and (not passed or day < TODAY))
-    late = sum(1 for (u, k, day), q in due.items() if day < TODAY and q > 0
+        return sum(q for (u, x, day), q in due.items() if (u, x) == (unit, k) and (not passed or day[0] < TODAY))
+    late = sum(1 for (u, k, day), q in due.items() if day[0] < TODAY and q > 0
                and made(u, k) < sum(x for (v, y, other), x in due.items() if (v, y) == (u, k) and other <= day))
-    return {"assignments": len(due), "assignments_late": late, "assigned": sum(due.values()), "due": sum(q for (*_, day), q in due.items() if day < TODAY),
+    return {"assignments": len(due), "assignments_late": late, "assigned": sum(due.values()), "due": sum(q for (*_, day), q in due.items() if day[0] < TODAY),
             "fulfilled": sum(min(made(*p), told(*p)) for p in pairs), "due_fulfilled": sum(min(made(*p), told(*p, True)) for p in pairs),
             "planned": sum(a["planned"] for a in mine if a["status"] != "cancelled"), "done": sum(a["done"] for a in mine),
             "contacts_planned": sum(a["contacts_planned"] or 0 for a in mine), "contacts_reached": sum(a["contacts_reached"] or 0 for a in mine),
@@ -108,23 +115,24 @@ def same(item, wanted):
 @given(w=worlds)
 def test_figures_equal_a_recount(world, cluster, aa, w):
     code = campaigns.campaign(world)["code"]
-    acts_left = build(cluster, code, w)
+    asked, acts_left = build(cluster, code, w)
     path = f"/v1/campaigns/{code}"
     for _ in range(2):
         found = {i["organization"]: i for i in aa.items(f"{path}/progress", phase="GD2", organization="AA-TU", by="children")}
         for unit in ("AA-TU", "AA-W1", "AA-W2"):
-            wanted = recount(acts_left, w["asked"], unit)
+            wanted = recount(acts_left, asked, unit)
             same(found[unit], wanted)
             share = Fraction(100 * wanted["fulfilled"], wanted["assigned"]) if wanted["assigned"] else None
             assert model.same(found[unit]["percent"], share, 4)
         for item in aa.items(f"{path}/progress", phase="GD2", organization="AA-TU", by="kinds"):
-            same(item, recount(acts_left, w["asked"], "AA-TU", item["kind"]))
+            same(item, recount(acts_left, asked, "AA-TU", item["kind"]))
         # and the same once everything is kept
         while any(cluster.query("SELECT activity_fold(5000), campaign_standing_fold()")[0]):
             pass
     why = aa.items(f"{path}/progress/explain", phase="GD2", organization="AA-TU")
     for name in ("assigned", "fulfilled", "done", "activities_late", "contacts_reached"):
         assert sum(i[name] for i in why) == found["AA-TU"][name]
+    assert sum(a["late"] for a in aa.items(f"{path}/assignments")) == found["AA-TU"]["assignments_late"]
     for item in aa.items(f"{path}/coverage", phase="GD2", organization="AA-TU", by="children"):
         if item["of"] in PEOPLE and item["organization"] in UNITS:
             same(item, people(w["said"], item["organization"], item["of"]))
