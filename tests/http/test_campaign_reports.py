@@ -100,6 +100,29 @@ def test_what_is_done_after_the_last_day_of_data_is_the_next_reports(cluster, ma
     assert (standing["done"], standing["planned"], standing["activities"]["done"], standing["activities"]["under_way"]) == (2, 7, 1, 1)
 
 
+def test_until_today_it_is_what_progress_and_coverage_tell(world, cluster, made, owed):
+    """The same rows, told by two ways: the report's for its data's last day, which is still to come, and the campaign's own."""
+    mine = owed(period="2026-Q4")
+    for unit, day, done, kind in (("AA-W1", "2026-09-01", 3, "conference"), ("AA-W1-C1", "2026-11-20", 2, "conference"), ("AA-W1-C2", "2026-11-21", 7, "seminar"),
+                                  ("AA-W2", "2026-10-01", 4, "conference")):
+        activity(cluster, made, unit, day, done, kind, "GD2")
+    assigned(cluster, made, "AA-W1", 1, "2026-11-20", phase="GD2")
+    assigned(cluster, made, "AA-W1", 4, "2026-11-21", phase="GD2")
+    assigned(cluster, made, "AA-W1-C2", 2, "2026-12-31", "seminar", "GD2")
+    told = mine.read()["campaign"]["standing"]
+    viewer, where = world.at("AA-W1", "viewer"), f"/v1/campaigns/{made['code']}"
+    whole = viewer.items(f"{where}/progress", phase="GD2", organization="AA-W1")[0]
+    for name, theirs in (("assigned", "assigned"), ("due", "due"), ("planned", "planned"), ("done", "done"), ("percent", "percent"), ("late", "activities_late")):
+        assert told[name] == whole[theirs], (name, told[name], whole[theirs])
+    assert told["activities"] == {name: whole[f"activities_{name}"] for name in told["activities"]}
+    assert (told["units"]["reached"], told["units"]["expected"]) == (whole["units_reached"], whole["units_expected"])
+    kinds = viewer.items(f"{where}/progress", phase="GD2", organization="AA-W1", by="kinds")
+    assert [(k["kind"], k["assigned"], k["due"], k["done"], k["percent"]) for k in told["by_kind"]] == [
+        (k["kind"], k["assigned"], k["due"], k["done"], k["percent"]) for k in kinds]
+    covered = {c["of"]: c for c in viewer.items(f"{where}/coverage", phase="GD2", organization="AA-W1")}
+    assert covered["party_organizations"]["percent"] == told["units"]["percent"]
+
+
 def test_works_of_the_line_count_by_their_day(cluster, made, owed):
     mine = owed()
     cluster.query("""INSERT INTO product (id, campaign_id, phase_id, programme_id, organization_id, organization_code, scope_key, kind, title, state, published_at,
