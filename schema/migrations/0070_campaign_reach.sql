@@ -88,6 +88,7 @@ BEGIN
       format('What %s does is entered by itself, by a mandate to enter, or by the units above it where the campaign lets them.', o.code));
   END IF;
   IF c.status <> 'active' THEN PERFORM fail(409, 'campaign_not_active', NULL, format('%s is not active: nothing is entered in it.', c.code)); END IF;
+  PERFORM campaign_open(c.id);
 END $$;
 
 CREATE FUNCTION campaign_reach_put(c_ref text, f_ref text, o_ref text, whom text, body jsonb, if_match text, if_none_match text, new_id uuid, request_id text)
