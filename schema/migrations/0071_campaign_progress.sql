@@ -111,14 +111,18 @@ BEGIN
   FROM campaign_pairs(p_phase, keys) p
   GROUP BY p.scope_key, p.programme_id;
 END $$;
--- How each unit of a subtree stands by itself: as kept, and worked out anew where that no longer holds.
-CREATE FUNCTION campaign_units(p_phase uuid, unit_key text) RETURNS SETOF campaign_standing LANGUAGE plpgsql STABLE ROWS 2000 AS $$
-DECLARE
-  on_day date := today();
-  stale text[] COLLATE "C" := ARRAY(SELECT m.scope_key FROM campaign_standing_mark m
+-- The units of a subtree whose figures as kept no longer hold.
+CREATE FUNCTION campaign_stale(p_phase uuid, unit_key text) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
+DECLARE on_day date := today();
+BEGIN
+  RETURN ARRAY(SELECT m.scope_key FROM campaign_standing_mark m
       WHERE m.phase_id = p_phase AND m.scope_key >= unit_key AND m.scope_key < unit_key || '~'
     UNION SELECT s.scope_key FROM campaign_standing s
       WHERE s.phase_id = p_phase AND s.scope_key >= unit_key AND s.scope_key < unit_key || '~' AND (on_day < s.from_on OR on_day >= s.until_on));
+END $$;
+-- How each unit of a subtree stands by itself: as kept, and worked out anew where that no longer holds.
+CREATE FUNCTION campaign_units(p_phase uuid, unit_key text) RETURNS SETOF campaign_standing LANGUAGE plpgsql STABLE ROWS 2000 AS $$
+DECLARE stale text[] COLLATE "C" := campaign_stale(p_phase, unit_key);
 BEGIN
   RETURN QUERY SELECT s.* FROM campaign_standing s
     WHERE s.phase_id = p_phase AND s.scope_key >= unit_key AND s.scope_key < unit_key || '~' AND s.scope_key <> ALL (stale);
@@ -259,7 +263,11 @@ CREATE TYPE campaign_figures AS (key text, kind text, assignments bigint, assign
 CREATE FUNCTION campaign_progress_units(f campaign_phase, unit_key text, children boolean) RETURNS SETOF campaign_figures LANGUAGE plpgsql STABLE ROWS 100 AS $$
 DECLARE
   cut int := length(unit_key) + CASE WHEN children THEN 6 ELSE 0 END;
+  stale text[] COLLATE "C" := campaign_stale(f.id, unit_key);
+  day date := campaign_phase_day(f);
+  kinds text[] := ARRAY(SELECT k.code FROM organization_kind k WHERE k.party_organization);
 BEGIN
+  -- campaign_units() and campaign_expected() in place: a province's rows go through here within milliseconds
   RETURN QUERY
   WITH part AS MATERIALIZED (
     SELECT left(coalesce(u.scope_key, e.scope_key), cut) AS key, sum(u.assignments) AS assignments, sum(u.assignments_late) AS assignments_late,
@@ -267,7 +275,12 @@ BEGIN
       sum(u.done) AS done, sum(u.contacts_planned) AS contacts_planned, sum(u.contacts_reached) AS contacts_reached, sum(u.n_planned) AS n_planned,
       sum(u.n_under_way) AS n_under_way, sum(u.n_done) AS n_done, sum(u.n_postponed) AS n_postponed, sum(u.n_cancelled) AS n_cancelled,
       sum(u.activities_late) AS activities_late, count(e.scope_key) AS units_expected, count(e.scope_key) FILTER (WHERE u.done > 0) AS units_reached, NULL::bigint AS products
-    FROM campaign_units(f.id, unit_key) u FULL JOIN campaign_expected(unit_key, campaign_phase_day(f)) e ON e.scope_key = u.scope_key
+    FROM (SELECT x.* FROM campaign_standing x
+          WHERE x.phase_id = f.id AND x.scope_key >= unit_key AND x.scope_key < unit_key || '~' AND x.scope_key <> ALL (stale)
+        UNION ALL SELECT x.* FROM campaign_standing_of(f.id, stale) x WHERE cardinality(stale) > 0) u
+      FULL JOIN (SELECT o.scope_key FROM organization o
+        WHERE o.scope_key >= unit_key AND o.scope_key < unit_key || '~' AND NOT o.attached AND o.kind = ANY (kinds)
+          AND o.valid_from <= day AND (o.valid_to IS NULL OR o.valid_to >= day)) e ON e.scope_key = u.scope_key
     GROUP BY 1
     UNION ALL
     SELECT left(p.scope_key, cut), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, count(*)
@@ -495,7 +508,7 @@ BEGIN
   FROM scored s JOIN organization u ON u.scope_key = s.key;
 END $$;
 
-GRANT EXECUTE ON FUNCTION campaign_pairs(uuid, text[]), campaign_standing_of(uuid, text[]), campaign_units(uuid, text), campaign_phase_at(uuid, date),
+GRANT EXECUTE ON FUNCTION campaign_pairs(uuid, text[]), campaign_standing_of(uuid, text[]), campaign_stale(uuid, text), campaign_units(uuid, text), campaign_phase_at(uuid, date),
   campaign_phase_asked(uuid, text), campaign_unit_asked(uuid, text, text), campaign_phase_day(campaign_phase), campaign_expected(text, date),
   campaign_progress_units(campaign_phase, text, boolean), campaign_progress_kinds(campaign_phase, text), campaign_progress(text, text, text, text),
   campaign_progress_explain(text, text, text), campaign_declared(uuid, text, text[]), campaign_coverage_units(campaign_phase, text, text[]),
