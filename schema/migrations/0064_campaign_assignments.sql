@@ -177,7 +177,9 @@ BEGIN
           THEN 'unchanged'
         WHEN strategy = 'skip' THEN 'skipped' WHEN strategy = 'replace' THEN 'replaced' ELSE 'refused' END AS change
     FROM unnest(wanted) w LEFT JOIN campaign_assignment e
-      ON e.phase_id = w.phase_id AND e.organization_id = w.organization_id AND e.kind = w.kind AND e.set_due_on = w.due_on;
+      -- (the key too, by which the policies look)
+      ON e.phase_id = w.phase_id AND e.scope_key = w.scope_key AND e.organization_id = w.organization_id AND e.kind = w.kind AND e.set_due_on = w.due_on;
+  ANALYZE plan_item;
   SELECT jsonb_agg(fault('#/strategy', 'already_exists', format('%s already has %s due on %s', x.organization, x.kind, x.due_on)) ORDER BY x.scope_key, x.due_on)
     INTO faults FROM (SELECT * FROM plan_item p WHERE p.change = 'refused' ORDER BY p.scope_key, p.due_on LIMIT 100) x;
   IF faults IS NOT NULL THEN PERFORM fail(409, 'already_exists', faults); END IF;
