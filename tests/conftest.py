@@ -1,4 +1,5 @@
 """Fixtures of every suite: a cluster, a service and a world to each suite, a moved clock put back after each test."""
+import os
 import pathlib
 import sys
 import tempfile
@@ -11,6 +12,11 @@ from harness.cluster import Cluster  # noqa: E402
 from harness.contract import Contract  # noqa: E402
 from harness.service import Clock, Service  # noqa: E402
 from harness.world import Caller, World  # noqa: E402
+
+
+# Whoever runs the tests may have a database of their own in mind.
+for name in [name for name in os.environ if name.startswith("PG")]:
+    del os.environ[name]
 
 
 def pytest_configure(config):

@@ -352,7 +352,11 @@ BEGIN
       WHEN 'indicators:write indicator' THEN PERFORM indicator_update(ref, '{}', NULL, NULL);
       WHEN 'duties:write report_duty' THEN PERFORM report_duty_update(ref, '{}', NULL, NULL);
       WHEN 'campaigns:write campaign' THEN PERFORM campaign_update(ref, '{}', NULL, NULL);
-      WHEN 'activities:write activity' THEN PERFORM activity_update(ref, '{}', NULL, NULL);
+      WHEN 'activities:write activity' THEN PERFORM activity_update(ref::uuid, '{}', NULL, NULL);
+      WHEN 'activities:write product' THEN PERFORM product_update(ref::uuid, '{}', NULL, NULL);
+      WHEN 'publications:write product' THEN PERFORM product_step(ref::uuid, 'withdraw', '{}', NULL, NULL);
+      WHEN 'activities:write recognition' THEN PERFORM recognition_act(ref::uuid, 'edit', '{}', NULL, NULL);
+      WHEN 'recognitions:write recognition' THEN PERFORM recognition_act(ref::uuid, 'return', '{}', NULL, NULL);
       WHEN 'accounts:write account' THEN PERFORM account_update(ref, '{}', NULL, NULL);
       WHEN 'grants:write grant' THEN PERFORM grant_update(ref::uuid, '{}', NULL, NULL);
       WHEN 'clients:write client' THEN PERFORM client_update(ref::uuid, '{}', NULL, NULL);
