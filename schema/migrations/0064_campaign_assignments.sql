@@ -206,7 +206,7 @@ BEGIN
     coalesce(setter, '…')));
 END $$;
 -- Writes plan_item, in the order of its keys.
-CREATE FUNCTION campaign_plan_write(c campaign, request_id text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION campaign_plan_write(c campaign, request_id text) RETURNS void LANGUAGE plpgsql SET enable_nestloop = off AS $$
 BEGIN
   INSERT INTO campaign_assignment (id, campaign_id, phase_id, programme_id, organization_id, organization_code, scope_key, kind, every, starts_on,
     set_quantity, set_due_on, quantity, due_on, note, setter_id, copied_from)
@@ -224,7 +224,7 @@ BEGIN
   SELECT me_account(), me_client(), me_grant(), me_session(), CASE p.change WHEN 'created' THEN 'create' ELSE 'update' END, 'campaign_assignment', a.id,
     a.version, a.scope_key, a.programme_id, campaign_plan_write.request_id, p.before, campaign_assignment_state(a, c.code, p.phase, s.setter)
   FROM plan_item p JOIN campaign_assignment a ON a.id = p.id
-    JOIN (SELECT x.setter_id, unit_code(x.setter_id) AS setter FROM (SELECT DISTINCT y.setter_id FROM plan_item y) x) s ON s.setter_id = p.setter_id
+    JOIN (SELECT x.setter_id, unit_code(x.setter_id) AS setter FROM (SELECT DISTINCT y.setter_id FROM plan_item y) x OFFSET 0) s ON s.setter_id = p.setter_id
   WHERE p.change IN ('created', 'replaced') ORDER BY p.scope_key, p.due_on, p.kind;
 END $$;
 
