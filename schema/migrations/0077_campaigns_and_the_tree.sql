@@ -20,6 +20,8 @@ DECLARE
   at int := length(old_key) + 1;
   t text;
 BEGIN
+  -- (what a fold of standings is writing under the old key just now is waited for)
+  PERFORM pg_advisory_xact_lock(hashtextextended('tiendo.campaign_standing', 0));
   PERFORM rollup_fold_all(), activity_fold_all(), rollup_move(old_key, new_key), recount_begin('rekey');
   -- what this subtree, or what it once was part of, is called in the journal
   INSERT INTO organization_former_key
@@ -275,6 +277,9 @@ BEGIN
     WHEN 'report_duty' THEN told := concat('/v1/report-duties/', $2);
     WHEN 'holiday' THEN told := coalesce((SELECT concat('/v1/holidays?day=', h.day) FROM holiday h WHERE h.id = $2), '/v1/holidays');
     WHEN 'activity' THEN told := concat('/v1/activities/', $2);
+    WHEN 'attachment' THEN
+      SELECT CASE WHEN a.report_id IS NOT NULL THEN concat('/v1/reports/', a.report_id, '/attachments/', a.id)
+        ELSE concat('/v1/activities/', a.activity_id, '/attachments/', a.id) END INTO told FROM attachment a WHERE a.id = $2;
     WHEN 'campaign_assignment' THEN
       SELECT concat('/v1/campaigns/', a.campaign_id, '/assignments/', a.id) INTO told FROM campaign_assignment a WHERE a.id = $2;
     WHEN 'campaign_reach' THEN
