@@ -111,7 +111,8 @@ static const char *constraint_says(const struct exchange *x, const struct constr
         { "enum", "not one of the values this takes" },
         { "required", "this is needed here" },
         { "one_line", "one line, trimmed, of visible characters" },
-        { "outside_limits", "the service keeps nothing about members of the public, what they say or what they complain of" },
+        { "outside_limits",
+            "the service keeps nothing about members of the public, what they say or what they complain of" },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)

@@ -273,7 +273,7 @@ def test_one_s_own_plan_is_changed_as_a_whole_and_taken_away(world, code):
     assert faults(patch(me, code, row, {"reason": "Vì"})) == {("#/reason", "not_expected")}
     given(world, me, code, "own", phase="GD2", kind="seminar", quantity=2, due_on="2026-10-10")
     assert patch(me, code, row, {"due_on": "2026-10-10"}).code == "already_exists"
-    gone = lambda *headers: me.request("DELETE", path(code, "own", row["id"]), None, list(headers))
+    gone = lambda *headers: me.request("DELETE", path(code, row["id"], "own"), None, list(headers))
     assert gone().status == 428 and gone(("If-Match", '"1"')).status == 412
     assert gone(("If-Match", '"2"')).status == 204 and gone(("If-Match", "*")).status == 404
 
@@ -286,7 +286,7 @@ def test_a_plan_of_one_s_own_takes_nothing_from_what_was_set(world, aa, code):
     answer = me.post(path(code, "own"), {**body, "strategy": "replace"})
     assert answer.status == 403 and answer.code == "forbidden"
     row = one(me, code)
-    assert me.request("DELETE", path(code, "own", row["id"]), None, [("If-Match", "*")]).status == 403
+    assert me.request("DELETE", path(code, row["id"], "own"), None, [("If-Match", "*")]).status == 403
     assert given(world, me, code, "own", **body, strategy="skip")["skipped"] == 1
     assert one(me, code) == row
 

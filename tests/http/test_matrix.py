@@ -156,7 +156,7 @@ CASES = {
     "campaign_assignment_adjust": [path_of("behalf", "/v1/campaigns/{campaign}/assignments/{work}", body=body("campaign_assignment_adjust"), headers=tagged)],
     "campaign_assignment_reset": [path_of("path", "/v1/campaigns/{campaign}/assignments/{work}/setting", body=body("campaign_assignment_reset"), headers=tagged)],
     "campaign_assignment_delete": [path_of("nobody's", "/v1/campaigns/{campaign}/assignments/{account_id}", headers=tagged)],
-    "campaign_assignment_own_delete": [path_of("nobody's", "/v1/campaigns/{campaign}/assignments/own/{account_id}", headers=tagged)],
+    "campaign_assignment_own_delete": [path_of("nobody's", "/v1/campaigns/{campaign}/assignments/{account_id}/own", headers=tagged)],
     "campaign_reach_list": [path_of("definition", "/v1/campaigns/{campaign}/reach"),
                             lambda n, own: (f"/v1/campaigns/AA-CD/reach?organization={n.unit}", None, None, "filter")],
     "campaign_reach_get": [path_of("path", "/v1/campaigns/{campaign}/reach/GD1/{unit}/core_force")],
