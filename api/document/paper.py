@@ -327,7 +327,7 @@ def campaign(report, n):
                  f"{figure_text(s['reuses'])}; mô hình, tập thể được ghi nhận: {figure_text(s['recognitions'])}.")
     rows = [{"name": line(k["name"]), "assigned": figure_text(k["assigned"]), "due": figure_text(k["due"]), "planned": figure_text(k["planned"]),
              "done": figure_text(k["done"]), "percent": "" if k["percent"] is None else figure_text(k["percent"], 2) + "%"} for k in s["by_kind"]]
-    return {"number": roman(n), "title": f"Kết quả thực hiện chiến dịch «{line(told['title'])}»", "lines": lines, "rows": rows}
+    return {"number": roman(n), "title": f"Kết quả thực hiện «{line(told['title'])}»", "lines": lines, "rows": rows}
 
 
 def cost(paper):

@@ -82,7 +82,7 @@ BEGIN
       (SELECT f.code FROM campaign_phase f WHERE f.id = a.phase_id) AS phase, a.organization_code AS organization,
       (SELECT o.name FROM organization o WHERE o.id = a.organization_id) AS organization_name, a.kind, campaign_term_name('activity_kind', a.kind) AS kind_name, a.every,
       a.starts_on, a.quantity, a.due_on, a.set_quantity, a.set_due_on, a.reason, a.note, unit_code(a.setter_id) AS set_by,
-      a.setter_id = a.organization_id AS own, n AS done, a.due_on < today() AND n < a.quantity AS late, a.version,
+      a.setter_id = a.organization_id AS own, n AS done, campaign_assignment_late(a, n) AS late, a.version,
       tstz(a.created_at) AS created_at, tstz(a.updated_at) AS updated_at) r);
 END $$;
 -- The assignment a path names; none is 404.

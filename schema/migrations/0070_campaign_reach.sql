@@ -32,15 +32,29 @@ BEGIN
       tstz(r.created_at) AS created_at, tstz(r.updated_at) AS updated_at) x);
 END $$;
 
--- What is declared beneath one that covers its whole subtree, one level a branch, and by how much it differs; NULL beneath one of the unit's own.
+-- The units of a subtree that have ended, each with every unit that it went over into as a whole, one after the other, and lies below since.
+CREATE INDEX organization_heirs ON organization (scope_key) WHERE owes IS NOT NULL;
+CREATE FUNCTION campaign_heirs(unit_key text) RETURNS TABLE (scope_key text, heir text, ended_on date) LANGUAGE plpgsql STABLE ROWS 10 AS $$
+BEGIN
+  RETURN QUERY SELECT e.scope_key, o.scope_key, e.valid_to
+    FROM organization o CROSS JOIN LATERAL unnest(o.owes) k JOIN organization e ON e.scope_key = k
+    WHERE o.scope_key >= unit_key AND o.scope_key < unit_key || '~' AND o.owes IS NOT NULL AND k ^@ o.scope_key AND k <> o.scope_key;
+END $$;
+
+-- What is declared beneath one that covers its whole subtree, or beneath that of a unit counted since others went over into it, one level a branch, and by
+-- how much it differs; NULL beneath one of the unit's own people with none of these.
 CREATE FUNCTION campaign_reach_below(r campaign_reach) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
-  IF r.covers = 'own' THEN RETURN NULL; END IF;
-  RETURN (SELECT json_build_object('units', count(*), 'reached', sum(b.reached), 'base', sum(b.base), 'difference', r.reached - sum(b.reached))
+  RETURN (WITH heirs AS MATERIALIZED (
+    SELECT * FROM campaign_heirs(r.scope_key)
+  ) SELECT json_build_object('units', count(*), 'reached', sum(b.reached), 'base', sum(b.base), 'difference', r.reached - sum(b.reached))
     FROM campaign_reach b
     WHERE b.phase_id = r.phase_id AND b.of = r.of AND b.scope_key > r.scope_key AND b.scope_key < r.scope_key || '~'
-      AND NOT EXISTS (SELECT FROM campaign_reach t WHERE t.phase_id = r.phase_id AND t.of = r.of AND t.covers = 'subtree'
-        AND t.scope_key = ANY (ancestor_keys(b.scope_key)) AND t.scope_key > r.scope_key));
+      AND (r.covers = 'subtree' OR EXISTS (SELECT FROM heirs h WHERE h.scope_key = b.scope_key AND h.heir = r.scope_key AND r.counted_on > h.ended_on))
+      AND NOT EXISTS (SELECT FROM campaign_reach t WHERE t.phase_id = r.phase_id AND t.of = r.of
+        AND t.scope_key = ANY (ancestor_keys(b.scope_key)) AND t.scope_key > r.scope_key
+        AND (t.covers = 'subtree' OR EXISTS (SELECT FROM heirs h WHERE h.scope_key = b.scope_key AND h.heir = t.scope_key AND t.counted_on > h.ended_on)))
+    HAVING r.covers = 'subtree' OR count(*) > 0);
 END $$;
 
 -- The phase a path names within its campaign (404), and the one a parameter names (422).
@@ -159,7 +173,7 @@ BEGIN
   PERFORM journal('delete', 'campaign_reach', r.id, r.version + 1, r.scope_key, campaign_reach_json(r)::jsonb, NULL, request_id, r.programme_id);
 END $$;
 
-GRANT EXECUTE ON FUNCTION campaign_reach_json(campaign_reach), campaign_reach_below(campaign_reach), path_campaign_phase(uuid, text),
+GRANT EXECUTE ON FUNCTION campaign_heirs(text), campaign_reach_json(campaign_reach), campaign_reach_below(campaign_reach), path_campaign_phase(uuid, text),
   filter_campaign_phase(uuid, text, text), campaign_reach_at(text, text, text, text), campaign_reach_faults(campaign, campaign_phase, organization, jsonb),
   campaign_reach_ask(campaign, organization), campaign_reach_put(text, text, text, text, jsonb, text, text, uuid, text),
   campaign_reach_delete(text, text, text, text, text, text) TO tiendo_service;

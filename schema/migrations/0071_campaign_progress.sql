@@ -12,6 +12,68 @@ UPDATE organization_kind SET party_organization = true WHERE code IN ('provincia
 DROP INDEX activity_open;
 CREATE INDEX activity_open ON activity (phase_id, scope_key, ends_on) INCLUDE (kind, programme_id) WHERE status IN ('planned', 'under_way', 'postponed');
 
+-- ---- what was handed on --------------------------------------------------------------------------------------
+-- An assignment that was copied down counts where it was handed to, and no more at the unit itself. handed_with: the one under which it was copied, by itself or
+-- together with others of its unit, phase, kind and day, as long as somebody has a copy.
+ALTER TABLE campaign_assignment ADD COLUMN handed_with uuid;
+CREATE INDEX campaign_assignment_handed ON campaign_assignment (handed_with) WHERE handed_with IS NOT NULL;
+-- Makes that right for what copies were made of, and what they are no longer copies of. Those who take the last copies away go one after the other.
+CREATE FUNCTION campaign_hand_on(copied uuid[], let_go uuid[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  IF coalesce(cardinality(copied || let_go), 0) = 0 THEN RETURN; END IF;
+  PERFORM FROM campaign_assignment a WHERE a.id = ANY (copied || let_go) ORDER BY a.id FOR NO KEY UPDATE;
+  UPDATE campaign_assignment b SET handed_with = a.id FROM campaign_assignment a
+  WHERE a.id = ANY (copied) AND b.phase_id = a.phase_id AND b.scope_key = a.scope_key AND b.kind = a.kind AND b.due_on = a.due_on AND b.handed_with IS NULL
+    AND (b.id = a.id OR b.quantity > 0);
+  UPDATE campaign_assignment b SET handed_with = NULL
+  WHERE b.handed_with = ANY (let_go) AND NOT EXISTS (SELECT FROM campaign_assignment c WHERE c.copied_from = b.handed_with);
+END $$;
+
+-- As before (0064): how much of an assignment is done; what was handed on takes nothing of what the unit does. Of one that was handed on, as much as those it was
+-- handed to in the end have done of it.
+CREATE OR REPLACE FUNCTION campaign_assignment_done(a campaign_assignment) RETURNS int LANGUAGE plpgsql STABLE AS $$
+DECLARE total bigint;
+BEGIN
+  IF a.handed_with IS NULL THEN
+    total := coalesce((SELECT s.done FROM activity_sum s WHERE s.phase_id = a.phase_id AND s.scope_key = a.scope_key AND s.kind = a.kind), 0)
+      + coalesce((SELECT sum(d.done) FROM activity_delta d WHERE d.phase_id = a.phase_id AND d.scope_key = a.scope_key AND d.kind = a.kind), 0);
+    IF total > 0 THEN
+      total := total - coalesce((SELECT sum(x.quantity) FROM campaign_assignment x WHERE x.phase_id = a.phase_id AND x.scope_key = a.scope_key
+        AND x.kind = a.kind AND x.handed_with IS NULL AND (x.due_on, x.id) < (a.due_on, a.id)), 0);
+    END IF;
+  ELSE
+    total := (WITH RECURSIVE taken AS (
+      SELECT c AS copy, c.handed_with FROM campaign_assignment c WHERE c.copied_from = a.handed_with
+      UNION
+      SELECT c, c.handed_with FROM taken t JOIN campaign_assignment c ON c.copied_from = t.handed_with
+    ) SELECT coalesce(sum(campaign_assignment_done(t.copy)), 0) FROM taken t WHERE t.handed_with IS NULL)
+      -- (of those copied together the first is filled first)
+      - coalesce((SELECT sum(x.quantity) FROM campaign_assignment x WHERE x.handed_with = a.handed_with AND x.id < a.id), 0);
+  END IF;
+  RETURN least(greatest(total, 0), a.quantity);
+END $$;
+CREATE OR REPLACE FUNCTION campaign_assignments_late(campaign uuid) RETURNS SETOF uuid LANGUAGE plpgsql STABLE ROWS 1000 AS $$
+BEGIN
+  RETURN QUERY
+    WITH due AS (
+      SELECT a.id, a.phase_id, a.scope_key, a.kind, a.quantity,
+        sum(a.quantity) OVER (PARTITION BY a.phase_id, a.scope_key, a.kind ORDER BY a.due_on, a.id) AS by_then
+      FROM campaign_assignment a WHERE a.campaign_id = campaign AND a.due_on < (SELECT today()) AND a.handed_with IS NULL
+    ), acted AS (
+      SELECT s.phase_id, s.scope_key, s.kind, sum(s.done) AS done
+      FROM (SELECT x.phase_id, x.scope_key, x.kind, x.done FROM activity_sum x WHERE x.campaign_id = campaign
+        UNION ALL SELECT x.phase_id, x.scope_key, x.kind, x.done FROM activity_delta x WHERE x.campaign_id = campaign) s
+      GROUP BY 1, 2, 3
+    )
+    SELECT d.id FROM due d LEFT JOIN acted t USING (phase_id, scope_key, kind) WHERE d.quantity > 0 AND coalesce(t.done, 0) < d.by_then;
+END $$;
+-- Its day has passed and it is not done; what was handed on is late where it was handed to.
+CREATE FUNCTION campaign_assignment_late(a campaign_assignment, done int) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN a.due_on < today() AND done < a.quantity AND a.handed_with IS NULL;
+END $$;
+GRANT EXECUTE ON FUNCTION campaign_assignment_late(campaign_assignment, int) TO tiendo_service;
+
 -- ---- by unit and kind ----------------------------------------------------------------------------------------
 -- How units stand in a phase, by unit and kind, from what they were to do and the sums of what they did.
 --   assigned: what they are to do in all; due: by a day that has passed. fulfilled, due_fulfilled: how much of each is done; doing more than was asked of
@@ -43,7 +105,7 @@ BEGIN
     GROUP BY 1, 2, 3
     UNION ALL
     SELECT a.scope_key, a.kind, a.programme_id, a.due_on, a.id, a.quantity, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, CASE WHEN a.due_on >= on_day THEN a.due_on END
-    FROM campaign_assignment a WHERE a.phase_id = p_phase AND a.scope_key = ANY (keys)
+    FROM campaign_assignment a WHERE a.phase_id = p_phase AND a.scope_key = ANY (keys) AND a.handed_with IS NULL
   ), placed AS (
     SELECT t.*, sum(t.quantity) OVER (PARTITION BY t.scope_key, t.kind ORDER BY t.due_on, t.id) AS so_far,
       sum(t.done) OVER (PARTITION BY t.scope_key, t.kind) AS all_done
@@ -156,14 +218,18 @@ CREATE FUNCTION campaign_mark_assignments() RETURNS trigger LANGUAGE plpgsql SEC
 BEGIN
   IF TG_OP = 'INSERT' THEN
     INSERT INTO campaign_standing_mark SELECT DISTINCT n.phase_id, n.scope_key, n.programme_id FROM new_rows n;
+    PERFORM campaign_hand_on(ARRAY(SELECT DISTINCT n.copied_from FROM new_rows n WHERE n.copied_from IS NOT NULL), '{}');
   ELSIF TG_OP = 'DELETE' THEN
     INSERT INTO campaign_standing_mark SELECT DISTINCT o.phase_id, o.scope_key, o.programme_id FROM old_rows o;
+    PERFORM campaign_hand_on('{}', ARRAY(SELECT DISTINCT o.copied_from FROM old_rows o WHERE o.copied_from IS NOT NULL));
   ELSE
+    PERFORM campaign_hand_on(array_agg(DISTINCT n.copied_from) FILTER (WHERE n.copied_from IS NOT NULL), array_agg(DISTINCT o.copied_from) FILTER (WHERE o.copied_from IS NOT NULL))
+    FROM old_rows o JOIN new_rows n ON n.id = o.id WHERE o.copied_from IS DISTINCT FROM n.copied_from;
     INSERT INTO campaign_standing_mark
     SELECT DISTINCT x.phase_id, x.scope_key, x.programme_id
     FROM old_rows o JOIN new_rows n ON n.id = o.id
       CROSS JOIN LATERAL (VALUES (o.phase_id, o.scope_key, o.programme_id), (n.phase_id, n.scope_key, n.programme_id)) x(phase_id, scope_key, programme_id)
-    WHERE (o.phase_id, o.scope_key, o.kind, o.quantity, o.due_on) IS DISTINCT FROM (n.phase_id, n.scope_key, n.kind, n.quantity, n.due_on);
+    WHERE (o.phase_id, o.scope_key, o.kind, o.quantity, o.due_on, o.handed_with) IS DISTINCT FROM (n.phase_id, n.scope_key, n.kind, n.quantity, n.due_on, n.handed_with);
   END IF;
   RETURN NULL;
 END $$;
@@ -253,6 +319,19 @@ BEGIN
       AND o.valid_from <= day AND (o.valid_to IS NULL OR o.valid_to >= day);
 END $$;
 
+-- The units into which others have gone over that did something in the phase: reached with them, whatever they did themselves.
+CREATE FUNCTION campaign_heirs_reached(f campaign_phase, unit_key text) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  ended text[] COLLATE "C";
+  heir text[] COLLATE "C";
+BEGIN
+  SELECT array_agg(h.scope_key), array_agg(h.heir) INTO ended, heir FROM campaign_heirs(unit_key) h WHERE h.ended_on < campaign_phase_day(f);
+  IF ended IS NULL THEN RETURN '{}'; END IF;
+  RETURN ARRAY(SELECT DISTINCT h.heir FROM unnest(ended, heir) h(ended, heir)
+    WHERE (SELECT sum(x.done) FROM (SELECT s.done FROM activity_sum s WHERE s.phase_id = f.id AND s.scope_key = h.ended
+      UNION ALL SELECT d.done FROM activity_delta d WHERE d.phase_id = f.id AND d.scope_key = h.ended) x) > 0);
+END $$;
+
 -- ---- progress ------------------------------------------------------------------------------------------------
 -- What is told of one unit's subtree, or of one kind in it.
 CREATE TYPE campaign_figures AS (key text, kind text, assignments bigint, assignments_late bigint, assigned bigint, due bigint, fulfilled bigint, due_fulfilled bigint,
@@ -266,6 +345,7 @@ DECLARE
   stale text[] COLLATE "C" := campaign_stale(f.id, unit_key);
   day date := campaign_phase_day(f);
   kinds text[] := ARRAY(SELECT k.code FROM organization_kind k WHERE k.party_organization);
+  heirs text[] COLLATE "C" := campaign_heirs_reached(f, unit_key);
 BEGIN
   -- campaign_units() and campaign_expected() in place: a province's rows go through here within milliseconds
   RETURN QUERY
@@ -274,7 +354,7 @@ BEGIN
       sum(u.assigned) AS assigned, sum(u.due) AS due, sum(u.fulfilled) AS fulfilled, sum(u.due_fulfilled) AS due_fulfilled, sum(u.planned) AS planned,
       sum(u.done) AS done, sum(u.contacts_planned) AS contacts_planned, sum(u.contacts_reached) AS contacts_reached, sum(u.n_planned) AS n_planned,
       sum(u.n_under_way) AS n_under_way, sum(u.n_done) AS n_done, sum(u.n_postponed) AS n_postponed, sum(u.n_cancelled) AS n_cancelled,
-      sum(u.activities_late) AS activities_late, count(e.scope_key) AS units_expected, count(e.scope_key) FILTER (WHERE u.done > 0) AS units_reached, NULL::bigint AS products
+      sum(u.activities_late) AS activities_late, count(e.scope_key) AS units_expected, count(e.scope_key) FILTER (WHERE u.done > 0 OR e.scope_key = ANY (heirs)) AS units_reached, NULL::bigint AS products
     FROM (SELECT x.* FROM campaign_standing x
           WHERE x.phase_id = f.id AND x.scope_key >= unit_key AND x.scope_key < unit_key || '~' AND x.scope_key <> ALL (stale)
         UNION ALL SELECT x.* FROM campaign_standing_of(f.id, stale) x WHERE cardinality(stale) > 0) u
@@ -302,13 +382,22 @@ END $$;
 CREATE FUNCTION campaign_progress_kinds(f campaign_phase, unit_key text) RETURNS SETOF campaign_figures LANGUAGE plpgsql STABLE ROWS 30 AS $$
 BEGIN
   RETURN QUERY
+  WITH pair AS MATERIALIZED (
+    SELECT * FROM campaign_pairs(f.id, ARRAY(SELECT u.scope_key FROM campaign_units(f.id, unit_key) u))
+  ), did AS (
+    SELECT p.kind, p.scope_key FROM pair p WHERE p.done > 0
+    UNION
+    SELECT p.kind, h.heir FROM campaign_heirs(unit_key) h JOIN pair p ON p.scope_key = h.scope_key WHERE p.done > 0 AND h.ended_on < campaign_phase_day(f)
+  ), expected AS MATERIALIZED (
+    SELECT e.scope_key FROM campaign_expected(unit_key, campaign_phase_day(f)) e
+  ), reached AS (
+    SELECT d.kind, count(*) AS units FROM did d JOIN expected e ON e.scope_key = d.scope_key GROUP BY d.kind
+  )
   SELECT unit_key, p.kind, sum(p.assignments)::bigint, sum(p.assignments_late)::bigint, sum(p.assigned)::bigint, sum(p.due)::bigint, sum(p.fulfilled)::bigint,
     sum(p.due_fulfilled)::bigint, sum(p.planned)::bigint, sum(p.done)::bigint, sum(p.contacts_planned)::bigint, sum(p.contacts_reached)::bigint,
     sum(p.n_planned)::bigint, sum(p.n_under_way)::bigint, sum(p.n_done)::bigint, sum(p.n_postponed)::bigint, sum(p.n_cancelled)::bigint,
-    sum(p.activities_late)::bigint, (SELECT count(*) FROM campaign_expected(unit_key, campaign_phase_day(f))),
-    count(*) FILTER (WHERE p.done > 0 AND e.scope_key IS NOT NULL), NULL::bigint
-  FROM campaign_pairs(f.id, ARRAY(SELECT u.scope_key FROM campaign_units(f.id, unit_key) u)) p
-    LEFT JOIN campaign_expected(unit_key, campaign_phase_day(f)) e ON e.scope_key = p.scope_key
+    sum(p.activities_late)::bigint, (SELECT count(*) FROM expected), coalesce((SELECT r.units FROM reached r WHERE r.kind = p.kind), 0), NULL::bigint
+  FROM pair p
   GROUP BY p.kind;
 END $$;
 CREATE FUNCTION campaign_progress(c_ref text, f_ref text, o_ref text, by text)
@@ -347,25 +436,30 @@ BEGIN
 END $$;
 
 -- ---- coverage ------------------------------------------------------------------------------------------------
--- What is declared below a unit, one row for each declaration and each of these units that it lies at or below. covering: how many declarations of whole
--- subtrees it lies beneath, of that unit or below it: with none it counts, with one it is what the next one above is compared with.
+-- What is declared below a unit, one row for each declaration and each of these units that it lies at or below. covering: how many declarations it lies beneath, of
+-- that unit or below it: with none it counts, with one it is what the next one above is compared with. It lies beneath those of whole subtrees, and, declared
+-- by a unit that has ended, beneath those of units that it went over into, counted since.
 CREATE FUNCTION campaign_declared(p_phase uuid, unit_key text, keys text[])
   RETURNS TABLE (key text, of text, scope_key text, covers text, reached int, base int, covering int, beneath text) LANGUAGE plpgsql STABLE ROWS 1000 AS $$
 BEGIN
   RETURN QUERY
   WITH said AS MATERIALIZED (
-    SELECT r.scope_key, r.of, r.covers, r.reached, r.base FROM campaign_reach r
+    SELECT r.scope_key, r.of, r.covers, r.reached, r.base, r.counted_on FROM campaign_reach r
     WHERE r.phase_id = p_phase AND r.scope_key >= unit_key AND r.scope_key < unit_key || '~'
+  ), heirs AS MATERIALIZED (
+    SELECT * FROM campaign_heirs(unit_key)
   )
   SELECT k.key, s.of, s.scope_key, s.covers, s.reached, s.base, count(t.scope_key)::int, max(t.scope_key)
   FROM said s CROSS JOIN LATERAL (SELECT a AS key FROM unnest(ancestor_keys(s.scope_key) || s.scope_key) a WHERE a = ANY (keys)) k
-    LEFT JOIN said t ON t.of = s.of AND t.covers = 'subtree' AND t.scope_key = ANY (ancestor_keys(s.scope_key)) AND t.scope_key >= k.key
+    LEFT JOIN said t ON t.of = s.of AND t.scope_key = ANY (ancestor_keys(s.scope_key)) AND t.scope_key >= k.key AND (t.covers = 'subtree'
+      OR EXISTS (SELECT FROM heirs h WHERE h.scope_key = s.scope_key AND h.heir = t.scope_key AND t.counted_on > h.ended_on))
   GROUP BY k.key, s.of, s.scope_key, s.covers, s.reached, s.base;
 END $$;
 CREATE TYPE campaign_reached AS (key text, of text, reached bigint, base bigint, expected bigint, declared bigint, beneath_units bigint, beneath_reached bigint,
   beneath_base bigint, difference bigint, contacts_planned bigint, contacts_reached bigint);
 -- Who is reached in each of these units' subtrees, all of them at or below one: Party organisations by what they did, people by what is declared.
 CREATE FUNCTION campaign_coverage_units(f campaign_phase, unit_key text, keys text[]) RETURNS SETOF campaign_reached LANGUAGE plpgsql STABLE ROWS 300 AS $$
+DECLARE heirs text[] COLLATE "C" := campaign_heirs_reached(f, unit_key);
 BEGIN
   RETURN QUERY
   WITH unit AS MATERIALIZED (
@@ -392,7 +486,7 @@ BEGIN
       AND (d.scope_key = u.scope_key OR (d.covers = 'subtree' AND d.scope_key = ANY (ancestor_keys(u.scope_key)))))
     GROUP BY u.key, w.of
   ), whole AS (
-    SELECT k.key, count(*) FILTER (WHERE u.expected) AS expected, count(*) FILTER (WHERE u.expected AND u.done > 0) AS reached,
+    SELECT k.key, count(*) FILTER (WHERE u.expected) AS expected, count(*) FILTER (WHERE u.expected AND (u.done > 0 OR u.scope_key = ANY (heirs))) AS reached,
       coalesce(sum(u.contacts_planned), 0)::bigint AS contacts_planned, coalesce(sum(u.contacts_reached), 0)::bigint AS contacts_reached
     FROM unnest(keys) k(key) LEFT JOIN unit u ON u.key = k.key
     GROUP BY k.key
@@ -442,10 +536,19 @@ DECLARE
 BEGIN
   IF whom = 'party_organizations' THEN
     RETURN QUERY
-    SELECT e.scope_key, f.code::text, u.code::text, u.name, u.kind, true, CASE WHEN x.done > 0 THEN 'reached' ELSE 'not_reached' END, coalesce(x.done, 0),
+    WITH unit AS MATERIALIZED (
+      SELECT x.scope_key, x.done FROM campaign_units(f.id, o.scope_key) x WHERE x.done > 0
+    ), did AS (
+      -- with what was done by those that went over into it
+      SELECT w.scope_key, sum(w.done)::bigint AS done
+      FROM (SELECT x.scope_key, x.done FROM unit x UNION ALL SELECT h.heir, x.done FROM campaign_heirs(o.scope_key) h JOIN unit x ON x.scope_key = h.scope_key
+        WHERE h.ended_on < campaign_phase_day(f)) w
+      GROUP BY w.scope_key
+    )
+    SELECT e.scope_key, f.code::text, u.code::text, u.name, u.kind, true, CASE WHEN d.done > 0 THEN 'reached' ELSE 'not_reached' END, coalesce(d.done, 0),
       NULL::int, NULL::int, NULL::text, NULL::text, NULL::date, NULL::date, NULL::text
     FROM campaign_expected(o.scope_key, campaign_phase_day(f)) e JOIN organization u ON u.scope_key = e.scope_key
-      LEFT JOIN campaign_units(f.id, o.scope_key) x ON x.scope_key = e.scope_key;
+      LEFT JOIN did d ON d.scope_key = e.scope_key;
     RETURN;
   END IF;
   RETURN QUERY
@@ -508,7 +611,7 @@ BEGIN
   FROM scored s JOIN organization u ON u.scope_key = s.key;
 END $$;
 
-GRANT EXECUTE ON FUNCTION campaign_pairs(uuid, text[]), campaign_standing_of(uuid, text[]), campaign_stale(uuid, text), campaign_units(uuid, text), campaign_phase_at(uuid, date),
+GRANT EXECUTE ON FUNCTION campaign_heirs_reached(campaign_phase, text), campaign_pairs(uuid, text[]), campaign_standing_of(uuid, text[]), campaign_stale(uuid, text), campaign_units(uuid, text), campaign_phase_at(uuid, date),
   campaign_phase_asked(uuid, text), campaign_unit_asked(uuid, text, text), campaign_phase_day(campaign_phase), campaign_expected(text, date),
   campaign_progress_units(campaign_phase, text, boolean), campaign_progress_kinds(campaign_phase, text), campaign_progress(text, text, text, text),
   campaign_progress_explain(text, text, text), campaign_declared(uuid, text, text[]), campaign_coverage_units(campaign_phase, text, text[]),

@@ -6,7 +6,8 @@ ALTER TABLE report_version ADD COLUMN campaign jsonb;
 
 -- ---- how a campaign stands ---------------------------------------------------------------------------------
 -- What the units of a line were to do, planned and did in a phase, by unit and kind, as far as it had come by a day: the sums as they stand, less what was
--- done later (which was written later too: no day that something is done on lies in the future), and what was to end by then and was not done is late.
+-- done later (which was written later too: no day that something is done on lies in the future), and what was to end by then and was not done is late; what
+-- is done or under way and begins later was planned.
 -- A day that is still going on has not passed.
 CREATE FUNCTION campaign_standing_pairs(p_phase uuid, p_key text, p_until date) RETURNS TABLE (scope_key text, kind text, assigned bigint, due bigint,
     planned bigint, done bigint, n_planned bigint, n_under_way bigint, n_done bigint, n_postponed bigint, n_cancelled bigint, late bigint,
@@ -31,22 +32,28 @@ BEGIN
     FROM activity_delta d WHERE d.phase_id = p_phase AND d.scope_key >= p_key AND d.scope_key < p_key || '~'
     UNION ALL
     SELECT a.scope_key, a.kind, a.quantity, CASE WHEN a.due_on <= passed THEN a.quantity ELSE 0 END, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
-    FROM campaign_assignment a WHERE a.phase_id = p_phase AND a.scope_key >= p_key AND a.scope_key < p_key || '~'
+    FROM campaign_assignment a WHERE a.phase_id = p_phase AND a.scope_key >= p_key AND a.scope_key < p_key || '~' AND a.handed_with IS NULL
     UNION ALL
     SELECT a.scope_key, a.kind, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0
     FROM activity a WHERE a.phase_id = p_phase AND a.scope_key >= p_key AND a.scope_key < p_key || '~'
       AND a.status IN ('planned', 'under_way', 'postponed') AND a.ends_on <= passed
     UNION ALL
-    SELECT a.scope_key, a.kind, 0, 0, 0, -a.done, 0, (a.status = 'done')::int, -(a.status = 'done')::int, 0, 0, (a.status = 'done' AND a.ends_on <= passed)::int, 0,
+    SELECT a.scope_key, a.kind, 0, 0, 0, -a.done, (a.starts_on > p_until AND a.status <> 'postponed')::int,
+      (a.status = 'done')::int - (a.starts_on > p_until AND a.status <> 'postponed')::int, -(a.status = 'done')::int, 0, 0,
+      (a.status = 'done' AND a.ends_on <= passed)::int, 0,
       -coalesce(a.contacts_reached, 0)
     FROM activity a WHERE p_until < on_day AND a.updated_at >= later AND a.phase_id = p_phase AND a.scope_key >= p_key AND a.scope_key < p_key || '~'
-      AND CASE WHEN a.status = 'done' THEN a.done_on > p_until ELSE a.done > 0 AND a.starts_on > p_until END) t
+      AND CASE a.status WHEN 'done' THEN a.done_on > p_until WHEN 'under_way' THEN a.starts_on > p_until WHEN 'postponed' THEN a.done > 0 AND a.starts_on > p_until END) t
   GROUP BY t.scope_key, t.kind;
 END $$;
 
--- People declared as reached, of each group that is declared or to be reached: one figure a branch, the uppermost that covers all below it.
+-- People declared as reached, of each group that is declared or to be reached: one figure a branch, the uppermost that covers all below it, or the units that
+-- went over into it.
 CREATE FUNCTION campaign_standing_people(p_phase uuid, p_key text, p_until date) RETURNS jsonb LANGUAGE sql STABLE
   SET search_path = tiendo, public, pg_temp AS $$
+  WITH heirs AS MATERIALIZED (
+    SELECT * FROM campaign_heirs(p_key)
+  )
   SELECT coalesce(jsonb_agg(jsonb_build_object('of', g.of, 'reached', g.reached, 'base', g.base, 'percent', percent(g.reached, g.base),
     'target', g.target, 'declared_units', g.units) ORDER BY g.of), '[]')
   FROM (
@@ -54,8 +61,9 @@ CREATE FUNCTION campaign_standing_people(p_phase uuid, p_key text, p_until date)
       (SELECT t.percent FROM campaign_reach_target t WHERE t.phase_id = p_phase AND t.of = w.of) AS target
     FROM unnest(ARRAY['cadres_and_members', 'core_force']) w(of)
       LEFT JOIN campaign_reach r ON r.phase_id = p_phase AND r.of = w.of AND r.scope_key >= p_key AND r.scope_key < p_key || '~' AND r.counted_on <= p_until
-        AND NOT EXISTS (SELECT FROM campaign_reach u WHERE u.phase_id = p_phase AND u.of = w.of AND u.covers = 'subtree' AND u.counted_on <= p_until
-          AND u.scope_key >= p_key AND u.scope_key = ANY (ancestor_keys(r.scope_key)) AND u.scope_key <> r.scope_key)
+        AND NOT EXISTS (SELECT FROM campaign_reach u WHERE u.phase_id = p_phase AND u.of = w.of AND u.counted_on <= p_until
+          AND u.scope_key >= p_key AND u.scope_key = ANY (ancestor_keys(r.scope_key)) AND u.scope_key <> r.scope_key AND (u.covers = 'subtree'
+            OR EXISTS (SELECT FROM heirs h WHERE h.scope_key = r.scope_key AND h.heir = u.scope_key AND u.counted_on > h.ended_on)))
     GROUP BY w.of) g
   WHERE g.units > 0 OR g.target IS NOT NULL $$;
 
@@ -105,8 +113,10 @@ BEGIN
         -- of what was moved to another kind, or taken away, nothing is left
         HAVING sum(p.assigned) <> 0 OR sum(p.n_planned + p.n_under_way + p.n_done + p.n_postponed + p.n_cancelled) <> 0) x) k,
       -- the units that the phase is to reach, and those of them that did something in it by then
-      (SELECT count(*) AS expected, count(*) FILTER (WHERE e.scope_key IN (SELECT p.scope_key FROM pair p WHERE p.done > 0)) AS reached
-        FROM campaign_phase f CROSS JOIN LATERAL campaign_expected(p_key, least(greatest(p_until, f.starts_on), f.ends_on)) e WHERE f.id = p_phase) u,
+      (SELECT count(*) AS expected, count(*) FILTER (WHERE e.scope_key IN (SELECT p.scope_key FROM pair p WHERE p.done > 0)
+            OR e.scope_key IN (SELECT h.heir FROM campaign_heirs(p_key) h JOIN pair p ON p.scope_key = h.scope_key AND p.done > 0 WHERE h.ended_on < d.day)) AS reached
+        FROM campaign_phase f CROSS JOIN LATERAL (SELECT least(greatest(p_until, f.starts_on), f.ends_on) AS day) d
+          CROSS JOIN LATERAL campaign_expected(p_key, d.day) e WHERE f.id = p_phase) u,
       campaign_standing_works(p_campaign, p_phase, p_key, p_until) w);
 END $$;
 -- The same for whoever sees the units of the line.

@@ -17,7 +17,7 @@
 -- filter own: (a.setter_id = a.organization_id) = $::boolean
 SELECT a.id, c.code AS campaign, f.code AS phase, a.organization_code AS organization, (SELECT o.name FROM organization o WHERE o.id = a.organization_id) AS organization_name,
   a.kind, campaign_term_name('activity_kind', a.kind) AS kind_name, a.every, a.starts_on, a.quantity, a.due_on, a.set_quantity, a.set_due_on, a.reason, a.note,
-  unit_code(a.setter_id) AS set_by, a.setter_id = a.organization_id AS own, w.done, a.due_on < today() AND w.done < a.quantity AS late, a.version
+  unit_code(a.setter_id) AS set_by, a.setter_id = a.organization_id AS own, w.done, campaign_assignment_late(a, w.done) AS late, a.version
 FROM campaign_assignment a
   JOIN campaign c ON c.id = a.campaign_id
   JOIN campaign_phase f ON f.id = a.phase_id

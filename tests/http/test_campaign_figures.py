@@ -257,3 +257,139 @@ def test_what_a_ranking_refuses(aa, code):
     assert aa.get(path, kind="no_such_kind", by="done").faults() == {("kind", "unknown_reference")}
     assert aa.get(path, kind=CELL, by="done", of="core_force").faults() == {("of", "contradiction")}
     assert aa.get(path, kind=CELL).status == 400
+
+
+# ---- handed on ------------------------------------------------------------------------------------------------
+def copy_down(world, code, **more):
+    answer = world.at("AA-W1", "manager").post(f"/v1/campaigns/{code}/assignments/copy-down", {"phase": "GD1", "from": "2026-01-01", **more},
+                                               [("Idempotency-Key", samples.fresh("key"))])
+    assert answer.status == 200, answer
+    return answer.json()
+
+
+@pytest.mark.parametrize("share,each", [("split", 2), ("each", 10)])
+def test_what_was_handed_on_counts_where_it_was_handed_to(world, aa, code, cluster, share, each):
+    ask(aa, code, ["AA-W1"], 10, "2026-05-10")
+    ask(aa, code, ["AA-W1"], 3, "2026-05-20", kind="seminar")
+    told = lambda name, unit="AA-W1": next(i for i in figures(aa, code, "progress", phase="GD1", organization="AA-W1", by="children")  # noqa: E731
+                                           if i["organization"] == unit)[name]
+    listed = lambda **query: {(i["organization"], i["kind"]): i for i in aa.items(f"/v1/campaigns/{code}/assignments", **query)}  # noqa: E731
+    assert (told("assigned"), told("assignments_late")) == (13, 2)
+    copy_down(world, code, share=share, kinds=["party_cell"])
+    cells = sorted({unit for unit, _ in listed()} - {"AA-W1"})
+    assert cells and told("assigned") == sum(i["quantity"] for (unit, _), i in listed().items() if unit in cells), "no more at the unit itself"
+    for unit in cells:
+        act(world, code, unit, done=each + 1, planned=each + 1)
+    act(world, code, "AA-W1", done=1)
+    row = listed()["AA-W1", "conference"]
+    asked = {unit: i["quantity"] for (unit, kind), i in listed().items() if kind == "conference" and unit in cells}
+    assert (row["done"], row["late"]) == (min(10, sum(min(q, each + 1) for q in asked.values())), False), "what those it was handed to have done of it"
+    assert not listed(late="true").get(("AA-W1", "conference")) and not listed(late="true").get(("AA-W1", "seminar"))
+    for _ in range(2):
+        assert sum(i["late"] for i in listed().values()) == told("assignments_late")
+        assert told("fulfilled") == sum(min(q, each + 1) for q in asked.values())
+        why = aa.items(f"/v1/campaigns/{code}/progress/explain", phase="GD1", organization="AA-W1")
+        assert {i["organization"]: i["assigned"] for i in why if i["kind"] == "conference"} == {"AA-W1": 0, **asked}
+        while cluster.query("SELECT campaign_standing_fold()")[0][0]:
+            pass
+    # and is the unit's again once nobody has it any more
+    for (unit, kind), i in listed().items():
+        if unit in cells and kind == "seminar":
+            assert told("assigned") < 13 + sum(asked.values())
+            assert world.at("AA-W1", "manager").request("DELETE", f"/v1/campaigns/{code}/assignments/{i['id']}", None, [("If-Match", "*")]).status == 204
+    assert told("assigned") == sum(asked.values()) + 3 and listed()["AA-W1", "seminar"]["late"]
+
+
+def test_what_was_handed_on_together_is_handed_on_as_a_whole(world, aa, code):
+    """Two that the unit put off to one day are copied as one; what comes to that day later is the unit's."""
+    for due, quantity in (("2026-05-10", 4), ("2026-05-20", 6), ("2026-05-30", 5)):
+        ask(aa, code, ["AA-W1"], quantity, due)
+    path = f"/v1/campaigns/{code}/assignments"
+    rows = {i["set_due_on"]: i for i in aa.items(path)}
+    def put_off(day, to):
+        body = {"due_on": to, "reason": "Nghỉ lễ"}
+        assert world.at("AA-W1", "reporter").patch(f"{path}/{rows[day]['id']}", body, "*").status == 200
+    put_off("2026-05-10", "2026-05-20")
+    copied = copy_down(world, code, share="split", kinds=["party_cell"], **{"from": "2026-05-20"})
+    assert copied["quantity"] == 15
+    assigned = lambda: figures(aa, code, "progress", phase="GD1", organization="AA-W1")[0]["assigned"]  # noqa: E731
+    assert assigned() == 15
+    ask(aa, code, ["AA-W1"], 7, "2026-06-10")
+    rows.update({i["set_due_on"]: i for i in aa.items(path, organization="AA-W1")})
+    put_off("2026-06-10", "2026-05-20")
+    assert assigned() == 15 + 7
+
+
+# ---- units that were merged ------------------------------------------------------------------------------------
+@pytest.fixture
+def merged(world, aa, code):
+    """A ward with two cells, each of which did something and declared; then merged into a third. (ward, cells, heir)"""
+    ward = samples.fresh("AA-FW")
+    cells, heir = [f"{ward}-C1", f"{ward}-C2"], f"{ward}-C3"
+    world.unit(aa, ward, f"Đảng ủy phường {ward}", "directly_subordinate_party_committee", "AA-TU")
+    for unit in cells:
+        world.unit(aa, unit, f"Chi bộ {unit}", "party_cell", ward)
+    world.staff(world.at("AA-TU", "administrator"), ward, ("reporter",))
+    mine = world.at(ward, "reporter")
+    for unit, reached, base in zip(cells, (10, 8), (12, 9)):
+        world.must(declare(mine, code, unit, reached=reached, base=base))
+        world.must(mine.post("/v1/activities", {"campaign": code, "phase": "GD1", "organization": unit, "kind": "conference", "title": "Hội nghị", "starts_on": "2026-02-01",
+                                                "ends_on": "2026-02-01", "planned": 1, "done": 1, "status": "done", "done_on": "2026-02-01"}))
+    world.must(aa.post("/v1/reorganizations", {"decision": "12-QĐ/TU", "effective_on": "2026-06-01", "steps": [
+        {"kind": "establish", "code": heir, "name": "Chi bộ mới", "unit_kind": "party_cell", "parent": ward}, {"kind": "merge", "organizations": cells, "into": heir}]}))
+    return ward, cells, heir
+
+
+def test_a_declaration_stands_for_those_of_the_units_it_succeeded(world, aa, code, merged, cluster):
+    ward, cells, heir = merged
+    mine = world.at(ward, "reporter")
+    assert (people(aa, code, ward)["reached"], people(aa, code, ward)["base"]) == (18, 21), "nothing is lost"
+    made = world.must(declare(mine, code, heir, reached=19, base=21))
+    got = people(aa, code, ward)
+    assert (got["reached"], got["base"], got["declared"]) == (19, 21, 1)
+    assert (got["beneath_units"], got["beneath_reached"], got["beneath_base"], got["difference"]) == (2, 18, 21, 1)
+    assert people(aa, code, heir)["reached"] == 19
+    why = {i["organization"]: (i["state"], i["beneath"]) for i in figures(aa, code, "coverage/explain", phase="GD1", organization=ward, of="cadres_and_members")}
+    assert why == {ward: ("missing", None), heir: ("counted", None), **{unit: ("beneath", heir) for unit in cells}}
+    below = {i["organization"]: i["below"] for i in aa.items(f"/v1/campaigns/{code}/reach", embed="below", under=ward)}
+    assert below == {heir: {"units": 2, "reached": 18, "base": 21, "difference": 1}, **{unit: None for unit in cells}}
+    told = cluster.query("SELECT campaign_standing_json(c.id, f.id, o.scope_key, '2026-06-30') -> 'people' -> 0 FROM campaign c JOIN campaign_phase f ON f.campaign_id = c.id"
+                         " AND f.code = 'GD1', organization o WHERE c.code = %s AND o.code = %s", [code, ward])[0][0]
+    assert (told["reached"], told["base"], told["declared_units"]) == (19, 21, 1) and made["reached"] == 19
+    assert mine.put(f"/v1/campaigns/{code}/reach/GD1/{heir}/cadres_and_members", {**REACH, "reached": 19, "base": 30, "covers": "subtree"}, [("If-Match", "*")]).status == 200
+    assert people(aa, code, ward)["base"] == 30
+
+
+def test_what_was_counted_before_a_merger_is_of_before_it(world, aa, code):
+    """A unit that took another in had declared without it."""
+    ward = samples.fresh("AA-FW")
+    world.unit(aa, ward, f"Đảng ủy phường {ward}", "directly_subordinate_party_committee", "AA-TU")
+    for n in (1, 2):
+        world.unit(aa, f"{ward}-C{n}", f"Chi bộ {ward}-C{n}", "party_cell", ward)
+        world.must(declare(aa, code, f"{ward}-C{n}", reached=10 - n, base=10, counted_on="2026-05-20"))
+    world.must(aa.post("/v1/reorganizations", {"decision": "12-QĐ/TU", "effective_on": "2026-06-01",
+                                               "steps": [{"kind": "merge", "organizations": [f"{ward}-C1"], "into": f"{ward}-C2"}]}))
+    assert (people(aa, code, ward)["reached"], people(aa, code, ward)["base"]) == (17, 20)
+    again = aa.put(f"/v1/campaigns/{code}/reach/GD1/{ward}-C2/cadres_and_members", {**REACH, "reached": 18, "base": 20, "counted_on": "2026-06-10"}, [("If-Match", "*")])
+    assert again.status == 200
+    assert (people(aa, code, ward)["reached"], people(aa, code, ward)["base"]) == (18, 20)
+
+
+def test_a_unit_is_reached_where_one_that_it_succeeded_was(aa, code, merged, cluster):
+    ward, cells, heir = merged
+    for _ in range(2):
+        got = people(aa, code, ward, of="party_organizations")
+        assert (got["reached"], got["expected"]) == (1, 2), "the two are one"
+        whole = next(i for i in figures(aa, code, "progress", phase="GD1", organization=ward))
+        kinds = figures(aa, code, "progress", phase="GD1", organization=ward, by="kinds")
+        assert (whole["units_reached"], whole["units_expected"]) == (1, 2) and [k["units_reached"] for k in kinds] == [1]
+        children = {i["organization"]: i["units_reached"] for i in figures(aa, code, "progress", phase="GD1", organization=ward, by="children")}
+        assert children[heir] == 1
+        why = {i["organization"]: (i["state"], i["done"]) for i in figures(aa, code, "coverage/explain", phase="GD1", organization=ward, of="party_organizations")}
+        assert why == {ward: ("not_reached", 0), heir: ("reached", 2)}
+        cluster.query("SELECT activity_fold(5000), campaign_standing_fold()")
+    def standing(day):
+        return cluster.query("SELECT campaign_standing_json(c.id, f.id, o.scope_key, %s) -> 'units' FROM campaign c JOIN campaign_phase f ON f.campaign_id = c.id"
+                             " AND f.code = 'GD1', organization o WHERE c.code = %s AND o.code = %s", [day, code, ward])[0][0]
+    assert (standing("2026-06-30")["reached"], standing("2026-06-30")["expected"]) == (1, 2)
+    assert (standing("2026-05-31")["reached"], standing("2026-05-31")["expected"]) == (2, 3), "before it they were two"

@@ -97,7 +97,13 @@ def test_what_is_done_after_the_last_day_of_data_is_the_next_reports(cluster, ma
     activity(cluster, made, "AA-W1", "2026-03-31", 2)
     activity(cluster, made, "AA-W1", "2026-04-01", 5)
     standing = mine.read()["campaign"]["standing"]
-    assert (standing["done"], standing["planned"], standing["activities"]["done"], standing["activities"]["under_way"]) == (2, 7, 1, 1)
+    assert (standing["done"], standing["planned"], standing["activities"]) == (2, 7, {"planned": 1, "under_way": 0, "done": 1, "postponed": 0, "cancelled": 0})
+    cluster.query("UPDATE activity a SET starts_on = '2026-03-30' FROM campaign c WHERE c.id = a.campaign_id AND c.code = %s AND a.done = 5 RETURNING 1", [made["code"]])
+    assert mine.read()["campaign"]["standing"]["activities"] == {"planned": 0, "under_way": 1, "done": 1, "postponed": 0, "cancelled": 0}, "it had begun"
+    cluster.query("UPDATE activity a SET starts_on = '2026-04-01', status = 'under_way', done_on = NULL FROM campaign c"
+                  " WHERE c.id = a.campaign_id AND c.code = %s AND a.done = 5 RETURNING 1", [made["code"]])
+    standing = mine.read()["campaign"]["standing"]
+    assert (standing["done"], standing["activities"]) == (2, {"planned": 1, "under_way": 0, "done": 1, "postponed": 0, "cancelled": 0})
 
 
 def test_until_today_it_is_what_progress_and_coverage_tell(world, cluster, made, owed):
@@ -295,5 +301,5 @@ def test_the_paper_tells_of_the_campaign(world, cluster, made, owed):
     review(world, made, "AA-W1")
     page = mine.author.get(mine.path, [("Accept", "text/html")])
     assert page.status == 200
-    for words in ("Sơ kết giai đoạn 1", "Kết quả của AA-W1.", "Kết quả thực hiện chiến dịch", made["title"], "31/03/2026", "Hội nghị", "75%", "1.234/2.000", "61,7%"):
+    for words in ("Sơ kết giai đoạn 1", "Kết quả của AA-W1.", f"Kết quả thực hiện «{made['title']}»", "31/03/2026", "Hội nghị", "75%", "1.234/2.000", "61,7%"):
         assert words in page.text, words
