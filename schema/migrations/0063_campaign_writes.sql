@@ -179,7 +179,7 @@ BEGIN
   IF state <> 'active' THEN PERFORM fail(409, 'campaign_not_active'); END IF;
 END $$;
 -- Whoever looked before somebody closed the campaign, and writes after that, is refused all the same.
-CREATE FUNCTION campaign_still_open() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION campaign_still_open() RETURNS trigger LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   PERFORM campaign_open(x.campaign_id) FROM (SELECT DISTINCT m.campaign_id FROM made m) x;
   RETURN NULL;
@@ -213,7 +213,9 @@ BEGIN
         (1, x.nth > 1, '/code', 'repeated', format('%s is named twice', x.code)),
         (2, x.n > 1 AND x.starts IS NULL, '/starts_on', 'required', 'only the first phase may leave its start open'),
         (3, x.starts <= x.before, '/starts_on', 'overlap', format('it would begin before the one before it has ended, on %s', x.before)),
-        (4, x.ends < x.starts, '/ends_on', 'ends_before_start', 'it would end before it starts')) y(k, bad, pointer, code, detail)
+        (4, x.ends < x.starts, '/ends_on', 'ends_before_start', 'it would end before it starts'),
+        (5, NOT day_ok(x.starts::text), '/starts_on', 'out_of_range', 'a day from 1900 to 2999'),
+        (6, NOT day_ok(x.ends::text), '/ends_on', 'out_of_range', 'a day from 1900 to 2999')) y(k, bad, pointer, code, detail)
     WHERE y.bad ORDER BY x.n, y.k);
 END $$;
 -- The faults of what the phases name: kinds of the list, each offered or in the phase already; whom to reach, and the programme's indicators.
@@ -301,6 +303,25 @@ BEGIN
       THEN fault('#/phases', 'required', 'a campaign that is no draft has phases') END;
 END $$;
 
+-- The owner decides on what is proposed in the campaign and takes back what is published, all over its scope. Who stands above the scope gives it to whom it
+-- likes; by a mandate to define it is given to a unit alone that is above the scope or reviews all of it by mandate anyway.
+CREATE FUNCTION campaign_owner_may(programme uuid, key text, unit uuid) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER
+  SET search_path = tiendo, public, pg_temp AS $$
+DECLARE u organization := (SELECT o FROM organization o WHERE o.id = unit);
+BEGIN
+  RETURN coalesce(key ^@ me_seat_key(), false) OR coalesce(key ^@ u.scope_key, false)
+    OR EXISTS (SELECT FROM mandate x JOIN organization o ON o.id = coalesce(x.over_id, u.parent_id)
+      WHERE (x.unit_id = u.id OR x.unit_kind = u.kind) AND o.scope_key ^@ x.scope_key AND key ^@ o.scope_key
+        AND 'review' = ANY (x.functions) AND coalesce(x.programme_id = programme, true)
+        AND x.valid_from <= today() AND (x.valid_to IS NULL OR x.valid_to >= today()));
+END $$;
+CREATE FUNCTION campaign_refuse_owner(programme uuid, key text, unit uuid) RETURNS void LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  IF NOT campaign_owner_may(programme, key, unit) THEN
+    PERFORM fail(403, 'forbidden', NULL, format('%s becomes the owner only by who stands above the scope, unless it reviews all of it by mandate.', unit_code(unit)));
+  END IF;
+END $$;
+
 CREATE FUNCTION campaign_create(new_id uuid, body jsonb, request_id text)
   RETURNS TABLE (status int, version text, location text, body_out text) LANGUAGE plpgsql AS $$
 DECLARE
@@ -321,6 +342,7 @@ BEGIN
   IF NOT may_write(p.id, scope_unit.scope_key) THEN
     PERFORM fail(403, 'forbidden', NULL, format('Campaigns in %s are set by its own managers or by a mandate to define.', scope_unit.code));
   END IF;
+  PERFORM campaign_refuse_owner(p.id, scope_unit.scope_key, owner_unit);
   INSERT INTO campaign (id, programme_id, scope_id, owner_id, code, title, implements, document, note, status, entered_by)
   VALUES (new_id, p.id, scope_unit.id, owner_unit, body ->> 'code', body ->> 'title', body ->> 'implements', body ->> 'document', body ->> 'note', becomes,
     coalesce(body ->> 'entered_by', 'superior'))
@@ -369,6 +391,7 @@ BEGIN
   owner_unit := CASE WHEN patch ? 'owner' THEN organization_id(patch ->> 'owner') ELSE c.owner_id END;
   PERFORM refuse(VARIADIC ARRAY[CASE WHEN owner_unit IS NULL THEN fault('#/owner', 'unknown_reference', 'no such organization') END]
     || campaign_part_faults(c.id, c.programme_id, patch, becomes));
+  IF owner_unit <> c.owner_id THEN PERFORM campaign_refuse_owner(c.programme_id, c.scope_key, owner_unit); END IF;
   PERFORM campaign_refuse_change(c, patch, becomes);
   UPDATE campaign x SET
     title = CASE WHEN patch ? 'title' THEN patch ->> 'title' ELSE x.title END,
@@ -409,5 +432,5 @@ END $$;
 GRANT EXECUTE ON FUNCTION campaign_term_json(campaign_term), campaign_term_name(text, text), campaign_term_place(), campaign_term_create(uuid, jsonb, text),
   campaign_term_update(uuid, jsonb, text, text), campaign_json(campaign), campaign_open(uuid), campaign_topic_faults(jsonb), campaign_phase_faults(jsonb),
   campaign_phase_named_faults(uuid, uuid, jsonb), campaign_used(uuid, text[], text[]), campaign_entered(uuid), campaign_set_parts(uuid, jsonb),
-  campaign_part_faults(uuid, uuid, jsonb, text), campaign_create(uuid, jsonb, text), campaign_refuse_change(campaign, jsonb, text),
+  campaign_part_faults(uuid, uuid, jsonb, text), campaign_owner_may(uuid, text, uuid), campaign_refuse_owner(uuid, text, uuid), campaign_create(uuid, jsonb, text), campaign_refuse_change(campaign, jsonb, text),
   campaign_update(text, jsonb, text, text), report_duty_campaign_faults(report_duty, jsonb) TO tiendo_service;

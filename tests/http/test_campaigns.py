@@ -69,6 +69,29 @@ def test_references_may_be_ids(world, aa):
     assert (made["programme"], made["owner"], made["scope"]) == ("AA-P", "AA-W1", "AA-W1")
 
 
+def test_a_mandate_to_define_makes_nobody_the_owner_who_does_not_review(world, aa, new):
+    """The owner decides and withdraws: more than who only defines by mandate has to give."""
+    admin, mandated = world.at("AA-TU", "administrator"), world.at("AA-BTG", "manager")
+    made = new()
+    for unit in ("AA-BTG", "AA-W1"):
+        answers = mandated.post("/v1/campaigns", body(owner=unit), [("Idempotency-Key", samples.fresh("key"))]), mandated.patch(path(made), {"owner": unit}, "*")
+        assert [(a.status, a.code) for a in answers] == [(403, "forbidden")] * 2 and all(unit in a.json()["detail"] for a in answers), answers
+    assert aa.get(path(made)).json() == made
+    # whoever is above the scope reviews it anyway; what stays as it was is nobody's gift
+    own = world.must(mandated.post("/v1/campaigns", body(owner="AA-TU")))
+    assert world.must(mandated.patch(path(own), {"owner": "AA-TU", "title": "Tên khác"}, "*"), 200)["title"] == "Tên khác"
+    world.must(aa.patch(path(own), {"owner": "AA-BTG"}, "*"), 200)
+    assert world.must(mandated.patch(path(own), {"owner": "AA-BTG", "note": "n"}, "*"), 200)["owner"] == "AA-BTG"
+    # a mandate to review a part of it, or for another programme, is not enough; over all of it is
+    world.unit(aa, "AA-OWN", "Ban chỉ đạo", "advisory_support_agency", "AA-TU")
+    other = world.must(aa.post("/v1/programmes", {"code": samples.fresh("CT"), "title": "Khác", "owner": "AA-TU", "scope": "AA-TU"}))["code"]
+    for over, programme in (("AA-W1", "AA-P"), ("AA-TU", other)):
+        world.must(admin.post("/v1/mandates", {"unit": "AA-OWN", "over": over, "functions": ["review"], "programme": programme, "valid_from": "2025-01-01"}))
+        assert mandated.patch(path(made), {"owner": "AA-OWN"}, "*").status == 403
+    world.must(admin.post("/v1/mandates", {"unit": "AA-OWN", "over": "AA-TU", "functions": ["review"], "programme": "AA-P", "valid_from": "2025-01-01"}))
+    assert world.must(mandated.patch(path(made), {"owner": "AA-OWN"}, "*"), 200)["owner"] == "AA-OWN"
+
+
 def test_a_code_is_taken_once(aa, new):
     made = new()
     answer = aa.post("/v1/campaigns", body(code=made["code"]))
@@ -96,6 +119,10 @@ def test_all_faults_are_told_at_once(aa):
     ([phase("A", "2026-01-01", "2026-12-31"), phase("B", "2027-01-01", "2027-01-31"), phase("C", "2026-11-01", "2027-03-01")],
      ("#/phases/2/starts_on", "overlap")),
     ([phase("A", "2026-02-01", "2026-01-31")], ("#/phases/0/ends_on", "ends_before_start")),
+    ([phase("A", "1899-12-31", "2026-01-31")], ("#/phases/0/starts_on", "out_of_range")),
+    ([phase("A", "0001-01-01", "2026-01-31")], ("#/phases/0/starts_on", "out_of_range")),
+    ([phase("A", "2026-01-01", "3000-01-01")], ("#/phases/0/ends_on", "out_of_range")),
+    ([phase("A", None, "9999-12-31")], ("#/phases/0/ends_on", "out_of_range")),
     ([phase("A", "2026-01-01", "2026-01-31"), phase("A", "2026-02-01", "2026-02-28")], ("#/phases/1/code", "repeated")),
     ([phase("A", None, "2026-01-31", kinds=["conference", "no_such"])], ("#/phases/0/kinds/1", "unknown_reference")),
     ([phase("A", None, "2026-01-31", kinds=["newsletter"])], ("#/phases/0/kinds/0", "unknown_reference")),
