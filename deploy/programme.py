@@ -180,15 +180,19 @@ def mandates(file):
         yield body
 
 
+# What the guidance calls its phases; the file has their codes, objectives and days.
+TITLES = {"GD1": "Giai đoạn 1: đến hết quý IV năm 2025", "GD2": "Giai đoạn 2: từ năm 2026 đến hết năm 2027", "GD3": "Giai đoạn 3: năm 2028"}
+
+
 def campaign(file):
     """The campaign, open from the beginning; None where the file has none. What press and commission make belongs to every phase."""
     source = file.get("campaign")
     if not source:
         return None
     always = source["press_kinds"] + source["commission_kinds"]
-    return {**{key: source[key] for key in ("code", "title", "programme", "owner", "scope", "implements", "document", "note") if source.get(key)},
+    return {**{key: source[key] for key in ("code", "title", "programme", "owner", "scope", "implements", "document") if source.get(key)},
             "status": "active", "topics": [{"code": f"ND{n}", "title": title} for n, title in enumerate(source["topics"], 1)],
-            "phases": [{"code": phase["code"], "objective": phase["objective"], "starts_on": phase["starts_on"], "ends_on": phase["ends_on"],
+            "phases": [{"code": phase["code"], "title": TITLES.get(phase["code"]), "objective": phase["objective"], "starts_on": phase["starts_on"], "ends_on": phase["ends_on"],
                         "kinds": list(dict.fromkeys(phase["activity_kinds"] + always)),
                         "reach_targets": [{key: target[key] for key in ("of", "percent", "indicator")}
                                           for target in source["reach_targets"] if target["phase"] == phase["code"]]}

@@ -12,6 +12,8 @@
 
 #define END       "END:VCALENDAR\r\n"
 #define TEXT_MAX  (64U * 1024U)
+#define YEAR_MIN  1000   /* the first of four digits */
+#define YEAR_MAX  3000   /* the last that libical writes */
 #define REFRESHED "PT1H" /* how often readers are asked to look again */
 
 /* libical ends the program over a bad argument unless it is told not to, and makes its UTC at first use. */
@@ -69,6 +71,7 @@ static int add_text(
 
 /* ---- days and instants ---- */
 
+/* So many days later; what lies beyond the days that can be written is the first or the last of them. */
 static int day(const char *text, int later, struct icaltimetype *ret)
 {
     if (!date_valid(text, strlen(text)))
@@ -78,6 +81,13 @@ static int day(const char *text, int later, struct icaltimetype *ret)
     ret->month = (int)strtol(text + 5, NULL, 10);
     ret->day = (int)strtol(text + 8, NULL, 10);
     icaltime_adjust(ret, later, 0, 0, 0);
+    if (ret->year < YEAR_MIN || ret->year > YEAR_MAX) {
+        bool early = ret->year < YEAR_MIN;
+
+        ret->year = early ? YEAR_MIN : YEAR_MAX;
+        ret->month = early ? 1 : 12;
+        ret->day = early ? 1 : 31;
+    }
     return 0;
 }
 
@@ -93,7 +103,8 @@ static int instant(const char *text, struct icaltimetype *ret)
     if (r < 0)
         return r;
     t = (time_t)(us / 1000000);
-    if (gmtime_r(&t, &tm) == NULL || strftime(utc, sizeof(utc), "%Y%m%dT%H%M%SZ", &tm) == 0)
+    if (gmtime_r(&t, &tm) == NULL || tm.tm_year < YEAR_MIN - 1900 || tm.tm_year > YEAR_MAX - 1900 ||
+        strftime(utc, sizeof(utc), "%Y%m%dT%H%M%SZ", &tm) == 0)
         return -EINVAL;
     *ret = icaltime_from_string(utc);
     return 0;
@@ -154,7 +165,7 @@ int calendar_begin(struct buf *out, const char *name)
     return r;
 }
 
-/* The days: the end of an entry of whole days is the first that it does not have. */
+/* The days: the end of an entry of whole days is the first that it does not have; without an end it is one day. */
 static int add_days(icalcomponent *event, const struct calendar_entry *entry)
 {
     struct icaltimetype from, to;
@@ -165,7 +176,7 @@ static int add_days(icalcomponent *event, const struct calendar_entry *entry)
         r = day(entry->ends_on, 1, &to);
     if (r == 0)
         r = add(event, icalproperty_new_dtstart(from));
-    return r == 0 ? add(event, icalproperty_new_dtend(to)) : r;
+    return r == 0 && icaltime_compare(from, to) < 0 ? add(event, icalproperty_new_dtend(to)) : r;
 }
 
 /* Which state of it this is. Of a calendar that is nobody's invitation DTSTAMP says when it was changed (RFC 5545, 3.8.7.2). */

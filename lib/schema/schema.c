@@ -92,15 +92,16 @@ static void pattern_fault(const struct schema *s, const struct spot *at, struct 
             fault_name(FAULT_PATTERN), words);
 }
 
-static void check_line(const char *p, size_t n, const struct spot *at, struct faults *f)
+static bool check_line(const char *p, size_t n, const struct spot *at, struct faults *f)
 {
     uint32_t character;
     char text[16];
 
     if (line_holds(p, n, &character))
-        return;
+        return true;
     (void)snprintf(text, sizeof(text), "U+%04X", (unsigned)character);
     spot_fault(f, at, FAULT_INVISIBLE, text);
+    return false;
 }
 
 void check_text(const struct schema *s, const char *p, size_t n, const struct spot *at, struct faults *f)
@@ -118,9 +119,9 @@ void check_text(const struct schema *s, const char *p, size_t n, const struct sp
         check_enum(s, p, n, at, f);
     if (s->pattern && !pattern_matches(s->pattern, p, n))
         pattern_fault(s, at, f);
-    if (s->format == FORMAT_LINE)
-        check_line(p, n, at, f);
-    else if (!format_holds(s->format, p, n))
+    if ((s->format == FORMAT_LINE || s->format == FORMAT_URI) && !check_line(p, n, at, f))
+        return;
+    if (s->format != FORMAT_LINE && !format_holds(s->format, p, n))
         spot_fault(f, at, FAULT_FORMAT, format_names[s->format]);
 }
 

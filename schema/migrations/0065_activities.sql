@@ -197,6 +197,7 @@ END $$;
 CREATE FUNCTION activity_changeable(a activity, c campaign, if_match text) RETURNS void LANGUAGE plpgsql STABLE AS $$
 BEGIN
   PERFORM activity_enterable(c, a.scope_key, a.organization_code);
+  PERFORM campaign_open(c.id);
   IF if_match IS NULL THEN PERFORM fail(428, 'precondition_required'); END IF;
   IF if_match <> '*' AND a.version::text <> ALL (string_to_array(if_match, ',')) THEN PERFORM fail(412, 'version_conflict'); END IF;
 END $$;
@@ -217,6 +218,10 @@ BEGIN
   PERFORM activity_changeable(a, c, if_match);
   was := activity_json(a)::jsonb;
   b := to_jsonb(a) || jsonb_build_object('phase', was -> 'phase');
+  -- What is put off to another first day takes as long as it would have taken.
+  IF patch ? 'starts_on' AND NOT patch ? 'ends_on' AND day_ok(patch ->> 'starts_on') THEN
+    b := b || jsonb_build_object('ends_on', (patch ->> 'starts_on')::date + (a.ends_on - a.starts_on));
+  END IF;
   -- What is no longer done has no day it was done on; what is no longer put off or cancelled, no reason for it; nothing else follows by itself.
   IF a.status = 'done' AND coalesce(patch ->> 'status', 'done') <> 'done' THEN b := b - 'done_on'; END IF;
   IF a.status IN ('postponed', 'cancelled') AND coalesce(patch ->> 'status', a.status) <> a.status THEN b := b - 'reason'; END IF;

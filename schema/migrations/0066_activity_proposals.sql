@@ -73,6 +73,7 @@ BEGIN
   IF c.status <> 'active' THEN
     PERFORM fail(409, 'campaign_not_active', NULL, format('%s is not active: nothing is entered in it.', c.code));
   END IF;
+  PERFORM campaign_open(c.id);
   IF p.id IS NULL THEN PERFORM fail(409, 'wrong_state', NULL, 'The activity proposes nothing that waits for a decision.'); END IF;
   RETURN p;
 END $$;

@@ -11,16 +11,22 @@ BEGIN
     reason text, evidence_url text, note text, version text, known text, faults jsonb) ON COMMIT DROP;
 END $$;
 
--- What a row's list of channels holds, a JSON array of texts, each once; NULL when it is none.
+-- What a row's list of channels holds, each once: a JSON array of texts, or codes with commas, semicolons or spaces between them, as a cell of a sheet
+-- has them; NULL when it is none.
 CREATE FUNCTION activity_import_channels(given text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
   IF coalesce(btrim(given), '') = '' THEN RETURN '{}'; END IF;
+  IF length(given) > 10000 THEN RETURN NULL; END IF;
+  IF given ~ '^[[:space:]]*[[:alnum:]]' AND btrim(given) <> 'null' THEN
+    RETURN (SELECT CASE WHEN count(*) = count(DISTINCT x.code) THEN array_agg(x.code ORDER BY x.n) END
+      FROM regexp_split_to_table(given, '[,;[:space:]]+') WITH ORDINALITY x(code, n) WHERE x.code <> '');
+  END IF;
   IF jsonb_typeof(given::jsonb) <> 'array' OR EXISTS (SELECT FROM jsonb_array_elements(given::jsonb) x WHERE jsonb_typeof(x) <> 'string') THEN
     RETURN NULL;
   END IF;
   IF (SELECT count(*) > count(DISTINCT x) FROM jsonb_array_elements_text(given::jsonb) x) THEN RETURN NULL; END IF;
   RETURN ARRAY(SELECT x FROM jsonb_array_elements_text(given::jsonb) x);
-EXCEPTION WHEN invalid_text_representation OR untranslatable_character THEN
+EXCEPTION WHEN invalid_text_representation OR untranslatable_character OR numeric_value_out_of_range OR statement_too_complex THEN
   RETURN NULL;
 END $$;
 
@@ -92,7 +98,7 @@ CREATE FUNCTION activity_import_fault_text(code text) RETURNS text LANGUAGE sql 
     WHEN '#:not_found' THEN 'there is no such activity'
     WHEN '#/version:version_conflict' THEN 'the activity has another version now'
     WHEN '#/id:other_activity' THEN 'this activity is another unit''s, or of another campaign'
-    WHEN '#/channels:array' THEN 'a JSON array of codes, each once'
+    WHEN '#/channels:array' THEN 'codes with commas between them, or a JSON array of codes, each once'
     ELSE activity_fault_text(code) END $$;
 -- What becomes of a sound row: create, update, delete, unchanged; what the strategy or the version forbids is a fault.
 CREATE FUNCTION activity_import_fault(strategy text, seen bigint, version text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
@@ -252,6 +258,8 @@ DECLARE
   seat_code text := (SELECT o.code FROM organization o WHERE o.id = me_seat());
   touched uuid[];
 BEGIN
+  -- who closes a campaign waits for this, or this sees that it is closed
+  PERFORM campaign_open(x.campaign_id) FROM (SELECT DISTINCT i.campaign_id FROM import_item i WHERE i.outcome IN ('create', 'update', 'delete') ORDER BY 1) x;
   IF updates + deletes > 0 THEN
     touched := ARRAY(SELECT i.activity_id FROM import_item i WHERE i.outcome IN ('update', 'delete'));
     PERFORM FROM import_item i JOIN activity a ON a.id = i.activity_id

@@ -2,6 +2,9 @@
 -- Order of refusal: 404, 422 for whose it is, 403, 422 for the rest, 428, 412, 409 for the state.
 SET search_path = tiendo, public;
 
+-- Who withdrew it: its unit, or the campaign's owner, whose word stands.
+ALTER TABLE product ADD COLUMN withdrawn_seat_id uuid REFERENCES organization (id);
+
 -- ---- who writes ----------------------------------------------------------------------------------------------
 GRANT INSERT, DELETE ON product, product_reuse TO tiendo_service;
 GRANT UPDATE (phase_id, activity_id, kind, title, summary, topic, duration_s, link, sha256, published_on, channels,
@@ -66,7 +69,7 @@ BEGIN
       (SELECT coalesce(json_agg(json_build_object('channel', x.channel, 'total', x.total, 'read_on', x.read_on, 'source', x.source) ORDER BY x.channel), '[]')
          FROM product_reach x WHERE x.product_id = p.id) AS reach,
       (SELECT sum(x.total) FROM product_reach x WHERE x.product_id = p.id) AS reach_total,
-      p.state, p.state_reason AS reason, tstz(p.published_at) AS published_at,
+      p.state, p.state_reason AS reason, unit_code(p.withdrawn_seat_id) AS withdrawn_by, tstz(p.published_at) AS published_at,
       (SELECT count(*) FROM product_reuse u WHERE u.product_id = p.id) AS reuses, p.on_behalf, p.entered_by, p.version, tstz(p.created_at) AS created_at,
       tstz(p.updated_at) AS updated_at) r);
 END $$;
@@ -214,17 +217,23 @@ BEGIN
   IF NOT FOUND THEN PERFORM fail(412, 'version_conflict'); END IF;
   PERFORM journal('delete', 'product', p.id, p.version + 1, p.scope_key, before, NULL, request_id, p.programme_id);
 END $$;
--- Publishing and withdrawing: by the unit whose product it is; withdrawing by the campaign's owner too, wherever the unit lies. As the owner, so it
--- looks itself who asks; who has nothing to do with the product learns nothing of it here.
+-- Who may: publish and withdraw, the unit whose product it is; withdraw, the campaign's owner too, wherever the unit lies, and what another than the
+-- unit withdrew the owner alone publishes again.
+CREATE FUNCTION product_turner(p product, p_action text) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+DECLARE
+  owner boolean := p.published_at IS NOT NULL AND EXISTS (SELECT FROM campaign c WHERE c.id = p.campaign_id AND c.owner_id = ANY (me_seats()));
+  held boolean := p.state = 'withdrawn' AND p.withdrawn_seat_id <> p.organization_id;
+BEGIN
+  RETURN coalesce(CASE WHEN p_action = 'publish' AND held THEN owner ELSE p.organization_id = ANY (me_seats()) OR (p_action = 'withdraw' AND owner) END, false);
+END $$;
+-- As the owner, so it looks itself who asks; who has nothing to do with the product learns nothing of it here.
 CREATE FUNCTION product_turn(p_product uuid, p_action text, reason text, if_match text, request_id text) RETURNS bigint
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   p product := (SELECT x FROM product x WHERE x.id = p_product);
   before jsonb := product_json(p);
-  mine boolean := coalesce(p.organization_id = ANY (me_seats()), false);
 BEGIN
-  IF me_permission() IS DISTINCT FROM 'publications:write' OR NOT (mine OR (p_action = 'withdraw' AND p.published_at IS NOT NULL
-      AND EXISTS (SELECT FROM campaign c WHERE c.id = p.campaign_id AND c.owner_id = ANY (me_seats())))) THEN
+  IF me_permission() IS DISTINCT FROM 'publications:write' OR p.id IS NULL OR NOT product_turner(p, p_action) THEN
     PERFORM fail(404, 'not_found');
   END IF;
   PERFORM check_version(p.version, if_match);
@@ -233,6 +242,7 @@ BEGIN
   END IF;
   IF p_action = 'publish' THEN PERFORM campaign_open(p.campaign_id); END IF;
   UPDATE product x SET state = CASE p_action WHEN 'publish' THEN 'published' ELSE 'withdrawn' END, state_reason = reason,
+    withdrawn_seat_id = CASE WHEN p_action = 'withdraw' THEN CASE WHEN x.organization_id = ANY (me_seats()) THEN x.organization_id ELSE me_seat() END END,
     published_at = CASE p_action WHEN 'publish' THEN clock_now() ELSE x.published_at END,
     published_on = CASE p_action WHEN 'publish' THEN coalesce(x.published_on, today()) ELSE x.published_on END,
     version = x.version + 1, updated_at = clock_now()
@@ -245,9 +255,10 @@ CREATE FUNCTION product_step(p_product uuid, p_action text, body jsonb, if_match
   LANGUAGE plpgsql AS $$
 DECLARE p product := path_product(p_product);
 BEGIN
-  IF p.organization_id <> ALL (me_seats())
-      AND NOT (p_action = 'withdraw' AND EXISTS (SELECT FROM campaign c WHERE c.id = p.campaign_id AND c.owner_id = ANY (me_seats()))) THEN
-    PERFORM fail(403, 'forbidden', NULL, CASE p_action WHEN 'publish' THEN format('That is done by %s itself.', p.organization_code)
+  IF NOT product_turner(p, p_action) THEN
+    PERFORM fail(403, 'forbidden', NULL, CASE
+      WHEN p_action = 'publish' AND p.state = 'withdrawn' AND p.withdrawn_seat_id <> p.organization_id THEN 'The owner of the campaign withdrew it; the owner alone publishes it again.'
+      WHEN p_action = 'publish' THEN format('That is done by %s itself.', p.organization_code)
       ELSE format('That is done by %s itself, or by the owner of the campaign.', p.organization_code) END);
   END IF;
   version := product_turn(p.id, p_action, body ->> 'reason', if_match, request_id);
@@ -350,6 +361,6 @@ GRANT EXECUTE ON FUNCTION product_guard(), directory_name(uuid), campaign_entry(
   channel_faults(jsonb, text[], text), filter_phases(text), product_json(product), product_get(uuid), path_product(uuid), path_product_id(uuid),
   product_apply(product, jsonb), product_faults(product, product, jsonb), product_reach_faults(uuid, jsonb), product_set_reach(uuid, jsonb),
   product_create(uuid, jsonb, text), product_may_write(product), product_update(uuid, jsonb, text, text), product_delete(uuid, text, text),
-  product_turn(uuid, text, text, text, text), product_step(uuid, text, jsonb, text, text), product_reuse_json(product_reuse), product_reuse_faults(product_reuse, product_reuse, jsonb),
+  product_turner(product, text), product_turn(uuid, text, text, text, text), product_step(uuid, text, jsonb, text, text), product_reuse_json(product_reuse), product_reuse_faults(product_reuse, product_reuse, jsonb),
   product_reuse_apply(product_reuse, jsonb), product_must_be_published(uuid), product_reuse_create(uuid, uuid, jsonb, text),
   path_product_reuse(uuid, uuid), product_reuse_update(uuid, uuid, jsonb, text, text), product_reuse_delete(uuid, uuid, text, text) TO tiendo_service;

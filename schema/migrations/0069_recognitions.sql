@@ -2,8 +2,9 @@
 -- published to everybody who reads the campaign. Every step goes by recognition_transition. Order of refusal as of products (0068).
 SET search_path = tiendo, public;
 
--- By delegation: whose role it was.
+-- By delegation: whose role it was. And who wrote any of it before: the accounts, and whose roles those were.
 ALTER TABLE recognition ADD COLUMN proposed_giver_id uuid;
+ALTER TABLE recognition ADD COLUMN earlier_account_ids uuid[] NOT NULL DEFAULT '{}';
 
 -- What may be done, from which state, by whom: the author is who enters for the unit; the decider stands directly above it, holds a mandate to review
 -- over it, or owns the campaign.
@@ -13,7 +14,7 @@ CREATE TABLE recognition_transition (
   to_state text NOT NULL,
   actor text NOT NULL CHECK (actor IN ('author', 'decider')),
   permission text NOT NULL REFERENCES permission (code),
-  -- whether it is kept from whoever proposed
+  -- whether it is kept from whoever wrote any of it
   by_another boolean NOT NULL DEFAULT false,
   PRIMARY KEY (action, from_state)
 );
@@ -48,9 +49,10 @@ BEGIN
     OR (r.scope_key ^@ me_seat_key() AND (me_client() IS NOT NULL
       OR EXISTS (SELECT FROM campaign c WHERE c.id = r.campaign_id AND c.entered_by = 'superior'))), false);
 END $$;
+-- Whether the caller ever proposed it or wrote any of what it says: an edit by another takes nothing of that away.
 CREATE FUNCTION recognition_proposed_by_me(r recognition) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
-  RETURN ones_own(r.proposed_account_id) OR ones_own(r.proposed_giver_id);
+  RETURN ones_own(r.proposed_account_id) OR ones_own(r.proposed_giver_id) OR EXISTS (SELECT FROM unnest(r.earlier_account_ids) x WHERE ones_own(x));
 END $$;
 -- What the caller may do to it now, by role, relation and state.
 CREATE FUNCTION recognition_actions(r recognition) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
@@ -167,7 +169,7 @@ BEGIN
       format('That is done by the unit directly above %s, by a mandate to review, or by the owner of the campaign.', r.organization_code));
   END IF;
   IF recognition_proposed_by_me(was) AND EXISTS (SELECT FROM recognition_transition x WHERE x.action = p_action AND x.by_another) THEN
-    PERFORM fail(403, 'own_submission', NULL, 'Nobody confirms what they proposed themselves, whichever grant they act by.');
+    PERFORM fail(403, 'own_submission', NULL, 'Nobody confirms what they proposed or edited themselves, whichever grant they act by.');
   END IF;
   PERFORM refuse(VARIADIC recognition_faults(r, p_action, body)), check_version(was.version, if_match);
   IF author THEN PERFORM campaign_open(r.campaign_id); END IF;
@@ -190,11 +192,15 @@ BEGIN
   IF was.id IS NULL OR NOT recognition_in_sight(was) THEN PERFORM fail(404, 'not_found'); END IF;
   t := recognition_transit(was, r, p_action, body, if_match);
   author := t.actor = 'author';
+  -- an edit that says nothing new of what is proposed leaves it, and who proposed it, as it is
+  IF author AND was.state = t.to_state AND r IS NOT DISTINCT FROM was THEN RETURN was.version; END IF;
   UPDATE recognition x SET phase_id = r.phase_id, kind = r.kind, title = r.title, summary = r.summary, decision_number = r.decision_number,
     decision_on = r.decision_on, decided_by = r.decided_by, state = t.to_state, reason = CASE WHEN author AND x.state = t.to_state THEN x.reason ELSE body ->> 'reason' END,
     proposed_seat_id = CASE WHEN author THEN me_seat() ELSE x.proposed_seat_id END,
     proposed_account_id = CASE WHEN author THEN me_account() ELSE x.proposed_account_id END,
     proposed_giver_id = CASE WHEN author THEN me_giver() ELSE x.proposed_giver_id END,
+    earlier_account_ids = CASE WHEN author THEN ARRAY(SELECT DISTINCT a FROM unnest(x.earlier_account_ids || x.proposed_account_id || x.proposed_giver_id) a
+      WHERE a IS NOT NULL) ELSE x.earlier_account_ids END,
     decided_seat_id = CASE WHEN author THEN x.decided_seat_id ELSE me_seat() END,
     decided_account_id = CASE WHEN author THEN x.decided_account_id ELSE me_account() END,
     published_at = CASE p_action WHEN 'publish' THEN clock_now() ELSE x.published_at END, version = x.version + 1, updated_at = clock_now()

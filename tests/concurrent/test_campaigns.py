@@ -51,6 +51,39 @@ def test_the_second_of_the_two_sees_the_first(world, cluster, caller, kind, chan
         assert answers["change"].status == 200 and answers["entry"].faults() == {("#/phase", "unknown_reference")}, answers
 
 
+CHANGES = {
+    "change": lambda by, a: by.patch(f"/v1/activities/{a['id']}", {"title": "Tên khác"}, "*"),
+    "delete": lambda by, a: by.request("DELETE", f"/v1/activities/{a['id']}", None, [("If-Match", "*")]),
+    "import": lambda by, a: by.post("/v1/activities/imports", [
+        {**{name: a[name] for name in ("campaign", "organization", "phase", "kind", "starts_on")}, "code": a["code"], "title": "Tên khác"}],
+        [("Idempotency-Key", samples.fresh("key"))], strategy="update"),
+    "import's delete": lambda by, a: by.post("/v1/activities/imports", [{name: a[name] for name in ("campaign", "organization", "code")}],
+                                             [("Idempotency-Key", samples.fresh("key"))], strategy="delete"),
+    "decision": lambda by, a: by.post(f"/v1/activities/{a['id']}/proposal/decline", {"reason": "Chưa khớp"}, [("If-Match", "*")]),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+@pytest.mark.parametrize("first", ["entry", "change"])
+def test_nothing_changes_in_a_campaign_that_is_just_being_closed(world, cluster, caller, kind, first):
+    campaign = campaigns.campaign(world)["code"]
+    manager, ward = world.at("AA-TU", "manager"), world.at("AA-W1", "reporter")
+    code = world.indicator(manager, samples.fresh("DX"), "AA-P", "number")["code"]
+    world.assign(manager, code, kind="directly_subordinate_party_committee", under="AA-TU")
+    method, path, body = entry("activity", campaign)
+    made = world.must(ward.request(method, path, {**body, "code": "HD-1", "proposes": {"indicator": code, "period": "2026-Q2", "number": 12}}))
+    acts = {"entry": lambda: patient(lambda: CHANGES[kind](caller(ward.token), made)),
+            "change": lambda: patient(lambda: caller(manager.token).patch(f"/v1/campaigns/{campaign}", {"status": "closed"}, "*"))}
+    order = ["entry", "change"] if first == "entry" else ["change", "entry"]
+    answers = dict(zip(order, held_up(cluster, [acts[name] for name in order])))
+    assert answers["change"].status == 200, answers
+    if first == "entry":
+        assert answers["entry"].status in (200, 204), answers
+    else:
+        assert (answers["entry"].status, answers["entry"].code) == (409, "campaign_not_active"), answers
+        assert ward.get(f"/v1/activities/{made['id']}").json() == made
+
+
 def test_of_many_who_change_the_same_campaign_one_is_let_through(world, caller):
     made = campaigns.campaign(world)
     manager = world.at("AA-TU", "manager")

@@ -70,6 +70,7 @@ def test_all_faults_are_told_at_once(w1):
     ({"status": "planned", "done": 1}, ("#/done", "contradiction")),
     ({"status": "postponed"}, ("#/reason", "required")),
     ({"evidence_url": "ftp://anbinh.gov.vn/a"}, ("#/evidence_url", "uri")),
+    ({"evidence_url": "https://anbinh.gov.vn/\u202ea"}, ("#/evidence_url", "invisible_character")),
     ({"code": ""}, ("#/code", "too_short")),
     ({"planned": 1000001}, ("#/planned", "too_large")),
     ({"classification": "secret"}, ("#/classification", "enum"))])
@@ -178,6 +179,19 @@ def test_a_change_says_what_changes_alone(world, w1):
     assert (moved["phase"], moved["code"]) == ("GD1", None)
     for name in ("campaign", "organization", "late", "entered_by"):
         assert faults(w1.patch(path(made), {name: "x"}, "*")), name
+
+
+def test_what_is_moved_lasts_as_long(world, w1):
+    one = activity(world, starts_on="2026-09-10", ends_on=None)
+    put_off = change(world, one, {"status": "postponed", "reason": "Mưa lớn kéo dài", "starts_on": "2026-12-10"})
+    assert (put_off["starts_on"], put_off["ends_on"]) == ("2026-12-10", "2026-12-10")
+    three = activity(world, starts_on="2026-09-10", ends_on="2026-09-12")
+    earlier = change(world, three, {"starts_on": "2026-08-31"})
+    assert (earlier["starts_on"], earlier["ends_on"]) == ("2026-08-31", "2026-09-02")
+    assert (said := change(world, three, {"starts_on": "2026-09-01", "ends_on": "2026-09-30"}))["ends_on"] == "2026-09-30" and said["starts_on"] == "2026-09-01"
+    assert change(world, three, {"starts_on": "2026-09-01", "title": "Tên khác"})["ends_on"] == "2026-09-30", "the same day is no move"
+    assert change(world, three, {"ends_on": "2026-09-02"})["starts_on"] == "2026-09-01"
+    assert faults(w1.patch(path(three), {"starts_on": "2028-12-31"}, "*")) == {("#/ends_on", "out_of_range")}, "it would last beyond the phase"
 
 
 def test_preconditions(w1, world):

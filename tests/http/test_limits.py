@@ -26,14 +26,15 @@ COLUMNS = {
                        "decision", "takes"},
     "total or quantity of an organisation": {"planned", "done", "contacts_planned", "contacts_reached", "set_quantity", "quantity", "reached", "base", "total", "reach", "percent",
                                              "numerator", "denominator", "number", "duration_s", "n_planned", "n_under_way", "n_done", "n_postponed", "n_cancelled",
-                                             "size", "n", "uses", "attachments"},
+                                             "size", "n", "uses", "attachments", "assignments", "assignments_late", "assigned", "due", "fulfilled", "due_fulfilled",
+                                             "activities_late"},
     "day or moment": {"starts_on", "ends_on", "done_on", "due_on", "set_due_on", "base_on", "counted_on", "read_on", "published_on", "published_at", "used_on", "decision_on",
-                      "reviewed_on", "decided_at", "created_at", "updated_at", "expires_on", "revoked_at", "last_used_on"},
+                      "reviewed_on", "decided_at", "created_at", "updated_at", "expires_on", "revoked_at", "last_used_on", "from_on", "until_on"},
     "text of an organisation": {"title", "note", "reason", "state_reason", "summary", "base_source", "source", "objective", "implements", "document", "name", "name_en", "results",
                                 "difficulties", "lessons", "proposals", "decision_number", "decided_by", "search"},
     "link or proof": {"evidence_url", "link", "sha256", "type", "data", "secret_hash"},
     "who of the staff wrote it": {"seat_id", "account_id", "client_id", "grant_id", "session_id", "proposed_seat_id", "proposed_account_id", "decided_seat_id",
-                                  "decided_account_id", "giver_id", "proposed_giver_id"},
+                                  "decided_account_id", "giver_id", "proposed_giver_id", "withdrawn_seat_id", "earlier_account_ids"},
 }
 CAMPAIGN = re.compile(r"campaign|activity|product|recognition|calendar|evidence")
 

@@ -55,6 +55,8 @@ def test_the_campaign_of_the_sources_is_loaded_once(world, loader):
     assert (campaign["status"], campaign["version"], len(campaign["topics"])) == ("active", 1, 4)
     assert [(p["code"], p["starts_on"], p["ends_on"]) for p in campaign["phases"]] == [
         ("GD1", None, "2025-12-31"), ("GD2", "2026-01-01", "2027-12-31"), ("GD3", "2028-01-01", "2028-12-31")]
+    assert [p["title"] for p in campaign["phases"]] == ["Giai đoạn 1: đến hết quý IV năm 2025", "Giai đoạn 2: từ năm 2026 đến hết năm 2027", "Giai đoạn 3: năm 2028"]
+    assert campaign["note"] is None, "what is noted of the source is no part of the campaign"
     assert {t["of"]: t["indicator"] for t in campaign["phases"][0]["reach_targets"]} == {
         "party_organizations": "DN-06A", "cadres_and_members": "DN-06B", "core_force": "DN-06C"}
     assert {d["campaign"] for d in reader.items("/v1/report-duties")} == {"DN-TT-464"}

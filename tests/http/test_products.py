@@ -75,7 +75,7 @@ def test_all_that_is_wrong_is_told_at_once(world, campaign, today):
 
 
 @pytest.mark.parametrize("field, value", [("duration_s", 0), ("duration_s", 86401), ("sha256", "0A" * 32), ("channels", ["zalo_oa", "zalo_oa"]), ("title", ""),
-                                          ("link", "https://" + "x" * 1000), ("reach", [{"channel": "zalo_oa", "total": -1, "read_on": "2026-01-01"}]), ("author", "x")])
+                                          ("link", "https://" + "x" * 1000), ("link", "https://vi.du/\u202e"), ("reach", [{"channel": "zalo_oa", "total": -1, "read_on": "2026-01-01"}]), ("author", "x")])
 def test_what_does_not_fit_is_422(world, campaign, field, value):
     make(world.at("AA-W1", "reporter"), campaign, status=422, **{field: value})
 
@@ -173,8 +173,24 @@ def test_it_is_withdrawn_by_its_unit_or_by_the_campaigns_owner_and_shown_again(w
     gone = act(world.at("AA-BTG", "approver"), made, "withdraw", {"reason": "Hình sai quy cách"})
     assert (gone["state"], gone["reason"]) == ("withdrawn", "Hình sai quy cách")
     assert act(world.at("AA-BTG", "approver"), made, "withdraw", {"reason": "x"}, status=409).code == "wrong_state"
-    back = act(world.at("AA-W1", "approver"), made, "publish")
+    back = act(world.at("AA-BTG", "approver"), made, "publish")
     assert back["reason"] is None and back["published_at"] > made["published_at"] and back["published_on"] == made["published_on"]
+
+
+def test_what_the_owner_withdrew_the_owner_alone_publishes_again(world, campaign):
+    made, unit, owner = published(world, campaign), world.at("AA-W1", "approver"), world.at("AA-BTG", "approver")
+    assert made["withdrawn_by"] is None
+    assert act(owner, made, "withdraw", {"reason": "Sai tên gọi"})["withdrawn_by"] == "AA-BTG"
+    for by in (unit, world.at("AA-TU", "approver")):
+        answer = act(by, made, "publish", status=403)
+        assert answer.code == "forbidden" and answer.json()["detail"] == "The owner of the campaign withdrew it; the owner alone publishes it again."
+    world.must(world.at("AA-W1", "reporter").patch(path(made), {"title": "Đã sửa"}, "*"), 200)
+    assert act(unit, made, "publish", status=403), "changing it is not enough"
+    back = act(owner, made, "publish")
+    assert (back["state"], back["title"], back["withdrawn_by"], back["organization"]) == ("published", "Đã sửa", None, "AA-W1")
+    assert act(unit, made, "withdraw", {"reason": "Số liệu cũ"})["withdrawn_by"] == "AA-W1"
+    assert act(owner, made, "publish", status=403), "what the unit took back is the unit's to show"
+    assert act(unit, made, "publish")["state"] == "published"
 
 
 def test_an_owner_that_has_no_mandate_withdraws_too(world):

@@ -142,7 +142,32 @@ def test_nobody_confirms_what_they_proposed(world, campaign):
     assert (answer.status, answer.code) == (403, "own_submission") and "confirm" not in world.must(above.get(path(made)), 200)["actions"]
     assert do(above, made, "return").status == 200, "that much anybody above may"
     world.must(do(world.at("AA-W1", "reporter"), made, "edit"), 200)
-    assert do(above, made, "confirm").status == 200, "proposed anew by another"
+    assert do(above, made, "confirm").code == "own_submission", "proposed anew by another, and still in part what they wrote"
+    assert do(world.at("AA-TU", "approver"), made, "confirm").status == 200
+
+
+def test_an_edit_by_another_does_not_wash_off_who_wrote_it(world, campaign):
+    above, below = world.at("AA-TU", "approver"), world.at("AA-W1", "reporter")
+    made = propose(above, campaign)
+    again = world.must(do(below, made, "edit", {"title": made["title"]}), 200)
+    assert (again["version"], again["proposed_by"], again["updated_at"]) == (1, "AA-TU", made["updated_at"]), "nothing new was said"
+    assert do(above, made, "confirm").code == "own_submission"
+    assert world.must(do(below, made, "edit", {"title": "Tên khác"}), 200)["version"] == 2
+    refused = do(above, made, "confirm")
+    assert (refused.status, refused.code) == (403, "own_submission") and "confirm" not in world.must(above.get(path(made)), 200)["actions"]
+    assert do(world.at("AA-BTG", "approver"), made, "confirm").status == 200
+    # and whoever edits what another proposed has written it too
+    other = propose(below, campaign)
+    world.must(do(above, other, "edit", {"summary": "Viết lại"}), 200)
+    world.must(do(below, other, "edit", {"summary": "Viết lại lần nữa"}), 200)
+    assert do(above, other, "confirm").code == "own_submission"
+    assert do(world.at("AA-BTG", "approver"), other, "confirm").status == 200
+
+
+def test_what_was_returned_is_proposed_again_as_it_was(world, campaign):
+    made = brought(world, campaign, "returned")
+    again = world.must(do(world.at("AA-W1", "reporter"), made, "edit", {"title": made["title"]}), 200)
+    assert (again["state"], again["version"]) == ("proposed", made["version"] + 1)
 
 
 def test_nobody_confirms_what_they_proposed_by_delegation(world, campaign, cluster):

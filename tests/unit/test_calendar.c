@@ -123,6 +123,31 @@ START_TEST(the_same_entries_are_the_same_text)
 }
 END_TEST
 
+START_TEST(an_entry_at_the_edge_of_time_has_days_that_can_be_written)
+{
+    _cleanup_(buf_free) struct buf b, long_one, one_day, early;
+    struct calendar_entry entry = plain;
+    const char *text;
+
+    entry.starts_on = "2999-12-01";
+    entry.ends_on = "2999-12-31";
+    text = one(&b, "Lịch", &entry);
+    has(text, "DTSTART;VALUE=DATE:29991201");
+    has(text, "DTEND;VALUE=DATE:30000101");
+    entry.ends_on = "9999-12-31";
+    has(one(&long_one, "Lịch", &entry), "DTEND;VALUE=DATE:30001231");
+    entry.starts_on = "9999-12-31";
+    text = one(&one_day, "Lịch", &entry);
+    has(text, "DTSTART;VALUE=DATE:30001231");
+    ck_assert_ptr_null(strstr(text, "DTEND"));
+    entry.starts_on = "0001-01-01";
+    entry.ends_on = "2026-02-28";
+    text = one(&early, "Lịch", &entry);
+    has(text, "DTSTART;VALUE=DATE:10000101");
+    has(text, "DTEND;VALUE=DATE:20260301");
+}
+END_TEST
+
 START_TEST(what_cannot_be_written_is_told)
 {
     _cleanup_(buf_free) struct buf b, small;
@@ -134,6 +159,8 @@ START_TEST(what_cannot_be_written_is_told)
     entry = plain;
     entry.changed_at = "yesterday";
     ck_assert_int_eq(calendar_add(&b, &entry), -EINVAL);
+    entry.changed_at = "0999-12-31T00:00:00Z";
+    ck_assert_int_eq(calendar_add(&b, &entry), -EINVAL);
     ck_assert_uint_eq(b.n, 0);
     buf_init(&small, 40);
     ck_assert_int_eq(calendar_begin(&small, "x"), -ENOMEM);
@@ -141,4 +168,5 @@ START_TEST(what_cannot_be_written_is_told)
 END_TEST
 
 RUN_TESTS("calendar", an_entry_has_its_whole_days, what_divides_texts_is_escaped_and_what_controls_is_left_out,
-    lines_are_folded_between_characters, the_same_entries_are_the_same_text, what_cannot_be_written_is_told)
+    lines_are_folded_between_characters, the_same_entries_are_the_same_text,
+    an_entry_at_the_edge_of_time_has_days_that_can_be_written, what_cannot_be_written_is_told)
