@@ -1,5 +1,6 @@
 """What the service never holds: nothing about members of the public. No table, schema, kind or channel has a place for them."""
 import re
+import unicodedata
 
 import pytest
 import yaml
@@ -20,7 +21,7 @@ STAFF = {"account", "session", "login_throttle", "login_device", "journal", "ref
 # What stands in a campaign, by what each column is. Whoever adds one says here what it is.
 COLUMNS = {
     "key": {"id", "campaign_id", "phase_id", "programme_id", "organization_id", "organization_code", "scope_key", "activity_id", "product_id", "indicator_id",
-            "period_id", "setter_id", "copied_from", "value_id", "root_id", "scope_id", "owner_id", "version", "value_version"},
+            "period_id", "setter_id", "copied_from", "handed_with", "reach_id", "value_id", "root_id", "scope_id", "owner_id", "version", "value_version"},
     "word of a list": {"kind", "list", "channel", "channels", "kinds", "topic", "of", "covers", "every", "status", "state", "category", "classification", "entered_by",
                        "active", "on_behalf", "position", "code", "action", "from_state", "to_state", "actor", "permission", "by_another",
                        "decision", "takes"},
@@ -108,7 +109,10 @@ def test_the_words_of_the_lists_are_what_organisations_do_and_make(world, cluste
 @pytest.mark.parametrize("code,name,name_en", [
     ("du_luan", "Nắm tình hình", None), ("theo_doi", "Nắm bắt dư luận xã hội", None), ("tiep_nhan", "Tiếp nhận khiếu nại, tố cáo", None),
     ("phan_anh", "Phản ánh của người dân", None), ("watch_list", "Danh sách", None), ("mood", "Tâm trạng xã hội", "Public sentiment"),
-    ("binh_luan", "Thống kê bình luận", "Comments")])
+    ("binh_luan", "Thống kê bình luận", "Comments"), ("phan_anh_kien_nghi", "Tiếp nhận phản ánh, kiến nghị của người dân", None),
+    ("y_kien_nhan_dan", "Ý kiến của nhân dân", None), ("gop_y_nguoi_dan", "GÓP Ý CỦA NGƯỜI DÂN", None), ("tai_khoan_cong_dan", "Tài khoản mạng xã hội của công dân", None),
+    ("danh_sach_vi_pham", "Danh sách người vi phạm", None), ("khieu_nai", "Tiep nhan khieu nai", None), ("binh_luan_dan", "Bài bình luận của người dân", None),
+    ("kien_nghi_cu_tri", unicodedata.normalize("NFD", "Ý kiến, kiến nghị của cử tri"), None), ("list_of_offenders", "Danh sách đơn vị", "List of offenders")])
 def test_a_word_for_the_publics_opinions_or_complaints_is_refused(world, code, name, name_en):
     manager = world.at("AA-TU", "manager")
     answer = manager.post("/v1/campaign-terms", {"list": "activity_kind", "code": code, "name": name, "name_en": name_en}, [("Idempotency-Key", samples.fresh("k"))])
@@ -118,6 +122,14 @@ def test_a_word_for_the_publics_opinions_or_complaints_is_refused(world, code, n
     assert answer.status == (422 if code not in ("du_luan", "watch_list") else 200), answer
 
 
-@pytest.mark.parametrize("name", ["Sinh hoạt chuyên đề", "Đối thoại của cấp ủy với chi bộ", "Hội thi trực tuyến", "Bảng tin khu phố", "Tổ công nghệ số cộng đồng"])
+@pytest.mark.parametrize("code", ["to_cao", "y_kien_cua_nguoi_dan", "tai_khoan_mang_xa_hoi_cua_cong_dan", "danh_sach_nguoi_vi_pham", "thong_ke_binh_luan", "du_luan"])
+def test_nor_does_a_code_say_it(world, code):
+    answer = world.at("AA-TU", "manager").post("/v1/campaign-terms", {"list": "channel", "code": code, "name": "Kênh"}, [("Idempotency-Key", samples.fresh("k"))])
+    assert answer.status == 422 and answer.faults() == {("#/name", "outside_limits")}, answer
+
+
+@pytest.mark.parametrize("name", ["Sinh hoạt chuyên đề", "Đối thoại của cấp ủy với chi bộ", "Hội thi trực tuyến", "Bảng tin khu phố", "Tổ công nghệ số cộng đồng",
+                                  "Bài bình luận", "Chuyên mục bình luận", "Bình luận thời sự", "Tờ cao cấp", "Đón thư", "Lấy ý kiến cán bộ, đảng viên",
+                                  "Ý kiến của Hội đồng nhân dân", "Hỗ trợ kích hoạt tài khoản định danh cho công dân", "Tài khoản mạng xã hội của cơ quan"])
 def test_what_organisations_do_is_taken(world, name):
     assert campaigns.term(world, "activity_kind", name=name)["name"] == name
