@@ -320,13 +320,14 @@ def campaign(report, n):
              f"số liệu đến ngày {short_date(told['as_of'])}.",
              f"Đơn vị đã tổ chức tuyên truyền: {share(units['reached'], units['expected'], units['percent'], units['target'])}."]
     for p in s["people"]:
-        lines.append(f"{REACHED[p['of']]}: " + ("chưa có số liệu." if p["reached"] is None else share(p["reached"], p["base"], p["percent"], p["target"]) + "."))
+        lines.append(f"{REACHED[p['of']]}: " + ("chưa có số liệu." if p["reached"] is None else share(p["reached"], p["base"], p["percent"], p["target"])
+                     + (f"; {figure_text(p['declared'])}/{figure_text(p['expected'])} đơn vị có số liệu" if "declared" in p else "") + "."))
     lines.append(f"Hoạt động đã hoàn thành: {figure_text(acts['done'])}; đang thực hiện: {figure_text(acts['under_way'])}; chưa thực hiện: "
                  f"{figure_text(acts['planned'])}; hoãn: {figure_text(acts['postponed'])}; hủy: {figure_text(acts['cancelled'])}; quá hạn: {figure_text(s['late'])}.")
     lines.append(f"Lượt người tiếp cận: {figure_text(s['contacts']['reached'])}. Sản phẩm đã phát hành: {figure_text(s['products'])}; lượt sử dụng lại: "
                  f"{figure_text(s['reuses'])}; mô hình, tập thể được ghi nhận: {figure_text(s['recognitions'])}.")
     rows = [{"name": line(k["name"]), "assigned": figure_text(k["assigned"]), "due": figure_text(k["due"]), "planned": figure_text(k["planned"]),
-             "done": figure_text(k["done"]), "percent": "" if k["percent"] is None else figure_text(k["percent"], 2) + "%"} for k in s["by_kind"]]
+             "done": figure_text(k["done"]), "fulfilled": figure_text(k.get("fulfilled")), "percent": "" if k["percent"] is None else figure_text(k["percent"], 2) + "%"} for k in s["by_kind"]]
     return {"number": roman(n), "title": f"Kết quả thực hiện «{line(told['title'])}»", "lines": lines, "rows": rows}
 
 

@@ -23,6 +23,36 @@ BEGIN
 END $$;
 CREATE TRIGGER campaign_reach_end AFTER DELETE ON campaign_reach FOR EACH ROW EXECUTE FUNCTION campaign_reach_end();
 
+-- What each declaration said before it was put anew: a standing as of a day tells the last one counted by then. One that is taken away was never there.
+CREATE TABLE campaign_reach_said (
+  reach_id uuid NOT NULL,
+  version bigint NOT NULL,
+  phase_id uuid NOT NULL,
+  programme_id uuid NOT NULL,
+  organization_id uuid NOT NULL,
+  scope_key text COLLATE "C" NOT NULL,
+  of text NOT NULL,
+  covers text NOT NULL,
+  reached int NOT NULL,
+  base int NOT NULL,
+  counted_on date NOT NULL,
+  PRIMARY KEY (reach_id, version)
+);
+CREATE INDEX campaign_reach_said_phase ON campaign_reach_said (phase_id, scope_key);
+DO $do$ BEGIN PERFORM protect('campaign_reach_said', 'programme_id'); END $do$;
+GRANT SELECT ON campaign_reach_said TO tiendo_service;
+CREATE FUNCTION campaign_reach_say() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  IF TG_OP = 'DELETE' THEN
+    DELETE FROM campaign_reach_said s WHERE s.reach_id = old.id;
+  ELSE
+    INSERT INTO campaign_reach_said (reach_id, version, phase_id, programme_id, organization_id, scope_key, of, covers, reached, base, counted_on)
+    VALUES (new.id, new.version, new.phase_id, new.programme_id, new.organization_id, new.scope_key, new.of, new.covers, new.reached, new.base, new.counted_on);
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER campaign_reach_say AFTER INSERT OR DELETE OR UPDATE OF version ON campaign_reach FOR EACH ROW EXECUTE FUNCTION campaign_reach_say();
+
 CREATE FUNCTION campaign_reach_json(r campaign_reach) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN (SELECT row_to_json(x)::text FROM (
@@ -48,8 +78,9 @@ BEGIN
   RETURN (WITH heirs AS MATERIALIZED (
     SELECT * FROM campaign_heirs(r.scope_key)
   ) SELECT json_build_object('units', count(*), 'reached', sum(b.reached), 'base', sum(b.base), 'difference', r.reached - sum(b.reached))
-    FROM campaign_reach b
+    FROM campaign_reach b JOIN organization u ON u.id = b.organization_id
     WHERE b.phase_id = r.phase_id AND b.of = r.of AND b.scope_key > r.scope_key AND b.scope_key < r.scope_key || '~'
+      AND NOT u.attached AND u.kind IN (SELECT k.code FROM organization_kind k WHERE k.party_organization)
       AND (r.covers = 'subtree' OR EXISTS (SELECT FROM heirs h WHERE h.scope_key = b.scope_key AND h.heir = r.scope_key AND r.counted_on > h.ended_on))
       AND NOT EXISTS (SELECT FROM campaign_reach t WHERE t.phase_id = r.phase_id AND t.of = r.of
         AND t.scope_key = ANY (ancestor_keys(b.scope_key)) AND t.scope_key > r.scope_key

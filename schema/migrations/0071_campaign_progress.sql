@@ -152,6 +152,7 @@ CREATE TABLE campaign_standing (
   PRIMARY KEY (phase_id, scope_key)
 );
 CREATE INDEX campaign_standing_until ON campaign_standing (until_on);
+CREATE INDEX campaign_standing_from ON campaign_standing (from_on);
 CREATE TABLE campaign_standing_mark (
   phase_id uuid NOT NULL,
   scope_key text COLLATE "C" NOT NULL,
@@ -187,7 +188,8 @@ CREATE FUNCTION campaign_units(p_phase uuid, unit_key text) RETURNS SETOF campai
 DECLARE stale text[] COLLATE "C" := campaign_stale(p_phase, unit_key);
 BEGIN
   RETURN QUERY SELECT s.* FROM campaign_standing s
-    WHERE s.phase_id = p_phase AND s.scope_key >= unit_key AND s.scope_key < unit_key || '~' AND s.scope_key <> ALL (stale);
+    WHERE s.phase_id = p_phase AND s.scope_key >= unit_key AND s.scope_key < unit_key || '~'
+      AND NOT EXISTS (SELECT FROM unnest(stale) k WHERE k COLLATE "C" = s.scope_key);
   IF cardinality(stale) > 0 THEN
     RETURN QUERY SELECT s.* FROM campaign_standing_of(p_phase, stale) s;
   END IF;
@@ -356,7 +358,8 @@ BEGIN
       sum(u.n_under_way) AS n_under_way, sum(u.n_done) AS n_done, sum(u.n_postponed) AS n_postponed, sum(u.n_cancelled) AS n_cancelled,
       sum(u.activities_late) AS activities_late, count(e.scope_key) AS units_expected, count(e.scope_key) FILTER (WHERE u.done > 0 OR e.scope_key = ANY (heirs)) AS units_reached, NULL::bigint AS products
     FROM (SELECT x.* FROM campaign_standing x
-          WHERE x.phase_id = f.id AND x.scope_key >= unit_key AND x.scope_key < unit_key || '~' AND x.scope_key <> ALL (stale)
+          WHERE x.phase_id = f.id AND x.scope_key >= unit_key AND x.scope_key < unit_key || '~'
+            AND NOT EXISTS (SELECT FROM unnest(stale) k WHERE k COLLATE "C" = x.scope_key)
         UNION ALL SELECT x.* FROM campaign_standing_of(f.id, stale) x WHERE cardinality(stale) > 0) u
       FULL JOIN (SELECT o.scope_key FROM organization o
         WHERE o.scope_key >= unit_key AND o.scope_key < unit_key || '~' AND NOT o.attached AND o.kind = ANY (kinds)
@@ -365,7 +368,7 @@ BEGIN
     UNION ALL
     SELECT left(p.scope_key, cut), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, count(*)
     FROM product p
-    WHERE p.campaign_id = f.campaign_id AND p.phase_id = f.id AND p.scope_key >= unit_key AND p.scope_key < unit_key || '~' AND p.state <> 'withdrawn'
+    WHERE p.campaign_id = f.campaign_id AND p.phase_id = f.id AND p.scope_key >= unit_key AND p.scope_key < unit_key || '~' AND p.state = 'published'
     GROUP BY 1
   )
   SELECT g.key, NULL::text, coalesce(sum(p.assignments), 0)::bigint, coalesce(sum(p.assignments_late), 0)::bigint, coalesce(sum(p.assigned), 0)::bigint,
@@ -438,27 +441,36 @@ END $$;
 -- ---- coverage ------------------------------------------------------------------------------------------------
 -- What is declared below a unit, one row for each declaration and each of these units that it lies at or below. covering: how many declarations it lies beneath, of
 -- that unit or below it: with none it counts, with one it is what the next one above is compared with. It lies beneath those of whole subtrees, and, declared
--- by a unit that has ended, beneath those of units that it went over into, counted since.
+-- by a unit that has ended, beneath those of units that it went over into, counted since. apart: of a body that is not of those to be reached (an attached one, one of
+-- no Party kind): it counts nowhere, and stands for nothing.
 CREATE FUNCTION campaign_declared(p_phase uuid, unit_key text, keys text[])
-  RETURNS TABLE (key text, of text, scope_key text, covers text, reached int, base int, covering int, beneath text) LANGUAGE plpgsql STABLE ROWS 1000 AS $$
+  RETURNS TABLE (key text, of text, scope_key text, covers text, reached int, base int, covering int, beneath text, apart boolean) LANGUAGE plpgsql STABLE ROWS 1000
+  SET enable_nestloop = off AS $$
+DECLARE kinds text[] := ARRAY(SELECT k.code FROM organization_kind k WHERE k.party_organization);
 BEGIN
   RETURN QUERY
   WITH said AS MATERIALIZED (
-    SELECT r.scope_key, r.of, r.covers, r.reached, r.base, r.counted_on FROM campaign_reach r
+    SELECT r.scope_key, r.of, r.covers, r.reached, r.base, r.counted_on, o.attached OR o.kind <> ALL (kinds) AS apart
+    FROM campaign_reach r JOIN organization o ON o.id = r.organization_id
     WHERE r.phase_id = p_phase AND r.scope_key >= unit_key AND r.scope_key < unit_key || '~'
   ), heirs AS MATERIALIZED (
     SELECT * FROM campaign_heirs(unit_key)
+  ), above AS (
+    SELECT s.of, s.scope_key, t.scope_key AS by_key
+    FROM said s CROSS JOIN LATERAL unnest(ancestor_keys(s.scope_key)) a JOIN said t ON t.of = s.of AND t.scope_key = a COLLATE "C" AND NOT t.apart
+      LEFT JOIN heirs h ON h.scope_key = s.scope_key AND h.heir = t.scope_key
+    WHERE NOT s.apart AND (t.covers = 'subtree' OR t.counted_on > h.ended_on)
   )
-  SELECT k.key, s.of, s.scope_key, s.covers, s.reached, s.base, count(t.scope_key)::int, max(t.scope_key)
-  FROM said s CROSS JOIN LATERAL (SELECT a AS key FROM unnest(ancestor_keys(s.scope_key) || s.scope_key) a WHERE a = ANY (keys)) k
-    LEFT JOIN said t ON t.of = s.of AND t.scope_key = ANY (ancestor_keys(s.scope_key)) AND t.scope_key >= k.key AND (t.covers = 'subtree'
-      OR EXISTS (SELECT FROM heirs h WHERE h.scope_key = s.scope_key AND h.heir = t.scope_key AND t.counted_on > h.ended_on))
-  GROUP BY k.key, s.of, s.scope_key, s.covers, s.reached, s.base;
+  SELECT k.key COLLATE "C", s.of, s.scope_key, s.covers, s.reached, s.base, CASE WHEN NOT s.apart THEN count(t.by_key)::int END, max(t.by_key), s.apart
+  FROM said s CROSS JOIN LATERAL unnest(ancestor_keys(s.scope_key) || s.scope_key) a JOIN unnest(keys) k(key) ON k.key = a COLLATE "C"
+    LEFT JOIN above t ON t.of = s.of AND t.scope_key = s.scope_key AND t.by_key >= k.key
+  GROUP BY k.key, s.of, s.scope_key, s.covers, s.reached, s.base, s.apart;
 END $$;
 CREATE TYPE campaign_reached AS (key text, of text, reached bigint, base bigint, expected bigint, declared bigint, beneath_units bigint, beneath_reached bigint,
   beneath_base bigint, difference bigint, contacts_planned bigint, contacts_reached bigint);
 -- Who is reached in each of these units' subtrees, all of them at or below one: Party organisations by what they did, people by what is declared.
-CREATE FUNCTION campaign_coverage_units(f campaign_phase, unit_key text, keys text[]) RETURNS SETOF campaign_reached LANGUAGE plpgsql STABLE ROWS 300 AS $$
+CREATE FUNCTION campaign_coverage_units(f campaign_phase, unit_key text, keys text[]) RETURNS SETOF campaign_reached LANGUAGE plpgsql STABLE ROWS 300
+  SET enable_nestloop = off AS $$
 DECLARE heirs text[] COLLATE "C" := campaign_heirs_reached(f, unit_key);
 BEGIN
   RETURN QUERY
@@ -467,24 +479,25 @@ BEGIN
     FROM (SELECT coalesce(u.scope_key, e.scope_key) AS scope_key, e.scope_key IS NOT NULL AS expected, coalesce(u.done, 0) AS done,
         u.contacts_planned, u.contacts_reached
       FROM campaign_units(f.id, unit_key) u FULL JOIN campaign_expected(unit_key, campaign_phase_day(f)) e ON e.scope_key = u.scope_key) x
-      CROSS JOIN LATERAL (SELECT a AS key FROM unnest(ancestor_keys(x.scope_key) || x.scope_key) a WHERE a = ANY (keys)) k
+      CROSS JOIN LATERAL unnest(ancestor_keys(x.scope_key) || x.scope_key) a JOIN unnest(keys) k(key) ON k.key = a COLLATE "C"
   ), declared AS MATERIALIZED (
-    SELECT * FROM campaign_declared(f.id, unit_key, keys)
+    SELECT * FROM campaign_declared(f.id, unit_key, keys) d WHERE NOT d.apart
+  ), compared AS (
+    SELECT DISTINCT d.key, d.of, d.beneath FROM declared d WHERE d.covering = 1
   ), people AS (
     SELECT d.key, d.of, sum(d.reached) FILTER (WHERE d.covering = 0) AS reached, sum(d.base) FILTER (WHERE d.covering = 0) AS base,
       count(*) FILTER (WHERE d.covering = 1) AS beneath_units, sum(d.reached) FILTER (WHERE d.covering = 1) AS beneath_reached,
       sum(d.base) FILTER (WHERE d.covering = 1) AS beneath_base,
-      sum(d.reached) FILTER (WHERE d.covering = 0 AND d.scope_key IN (SELECT b.beneath FROM declared b WHERE b.key = d.key AND b.of = d.of AND b.covering = 1))
-        - sum(d.reached) FILTER (WHERE d.covering = 1) AS difference
-    FROM declared d
+      sum(d.reached) FILTER (WHERE d.covering = 0 AND b.beneath IS NOT NULL) - sum(d.reached) FILTER (WHERE d.covering = 1) AS difference
+    FROM declared d LEFT JOIN compared b ON b.key = d.key AND b.of = d.of AND b.beneath = d.scope_key
     GROUP BY d.key, d.of
   ), answered AS (
     -- the units that are to be reached and whose people a declaration counts
-    SELECT u.key, w.of, count(*) AS declared
-    FROM unit u CROSS JOIN (VALUES ('cadres_and_members'), ('core_force')) w(of)
-    WHERE u.expected AND EXISTS (SELECT FROM declared d WHERE d.key = u.key AND d.of = w.of
-      AND (d.scope_key = u.scope_key OR (d.covers = 'subtree' AND d.scope_key = ANY (ancestor_keys(u.scope_key)))))
-    GROUP BY u.key, w.of
+    SELECT u.key, d.of, count(DISTINCT u.scope_key) AS declared
+    FROM unit u CROSS JOIN LATERAL unnest(ancestor_keys(u.scope_key) || u.scope_key) a
+      JOIN declared d ON d.key = u.key AND d.scope_key = a COLLATE "C" AND (d.covers = 'subtree' OR d.scope_key = u.scope_key)
+    WHERE u.expected
+    GROUP BY u.key, d.of
   ), whole AS (
     SELECT k.key, count(*) FILTER (WHERE u.expected) AS expected, count(*) FILTER (WHERE u.expected AND (u.done > 0 OR u.scope_key = ANY (heirs))) AS reached,
       coalesce(sum(u.contacts_planned), 0)::bigint AS contacts_planned, coalesce(sum(u.contacts_reached), 0)::bigint AS contacts_reached
@@ -528,7 +541,7 @@ END $$;
 CREATE FUNCTION campaign_coverage_explain(c_ref text, f_ref text, o_ref text, whom text)
   RETURNS TABLE (place text, phase text, organization text, organization_name text, organization_kind text, expected boolean, state text, done bigint, reached int,
     base int, covers text, base_source text, base_on date, counted_on date, beneath text)
-  LANGUAGE plpgsql STABLE ROWS 1000 AS $$
+  LANGUAGE plpgsql STABLE ROWS 1000 SET enable_nestloop = off AS $$
 DECLARE
   c_id uuid := path_campaign(c_ref);
   f campaign_phase := campaign_phase_asked(c_id, f_ref);
@@ -556,15 +569,19 @@ BEGIN
     SELECT * FROM campaign_declared(f.id, o.scope_key, ARRAY[o.scope_key]) d WHERE d.of = whom
   ), party AS (
     SELECT e.scope_key FROM campaign_expected(o.scope_key, campaign_phase_day(f)) e
+  ), above AS (
+    SELECT p.scope_key, max(x.scope_key) AS by_key
+    FROM party p CROSS JOIN LATERAL unnest(ancestor_keys(p.scope_key)) a JOIN declared x ON x.scope_key = a COLLATE "C" AND x.covers = 'subtree' AND NOT x.apart
+    GROUP BY p.scope_key
   )
   SELECT u.scope_key, f.code::text, u.code::text, u.name, u.kind, p.scope_key IS NOT NULL,
-    CASE WHEN d.covering = 0 THEN 'counted' WHEN coalesce(d.beneath, t.scope_key) IS NOT NULL THEN 'beneath' ELSE 'missing' END, NULL::bigint,
-    d.reached, d.base, d.covers, r.base_source, r.base_on, r.counted_on, (SELECT b.code::text FROM organization b WHERE b.scope_key = coalesce(d.beneath, t.scope_key))
+    CASE WHEN d.apart THEN 'apart' WHEN d.covering = 0 THEN 'counted' WHEN coalesce(d.beneath, t.by_key) IS NOT NULL THEN 'beneath' ELSE 'missing' END, NULL::bigint,
+    d.reached, d.base, d.covers, r.base_source, r.base_on, r.counted_on, b.code::text
   FROM party p FULL JOIN declared d ON d.scope_key = p.scope_key
     JOIN organization u ON u.scope_key = coalesce(p.scope_key, d.scope_key)
     LEFT JOIN campaign_reach r ON r.phase_id = f.id AND r.scope_key = d.scope_key AND r.of = whom
-    LEFT JOIN LATERAL (SELECT max(x.scope_key) AS scope_key FROM declared x
-      WHERE x.covers = 'subtree' AND x.scope_key = ANY (ancestor_keys(u.scope_key))) t ON true;
+    LEFT JOIN above t ON t.scope_key = p.scope_key AND d.scope_key IS NULL
+    LEFT JOIN organization b ON b.scope_key = coalesce(d.beneath, t.by_key);
 END $$;
 
 -- ---- ranking -------------------------------------------------------------------------------------------------

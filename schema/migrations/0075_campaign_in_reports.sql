@@ -47,23 +47,40 @@ BEGIN
   GROUP BY t.scope_key, t.kind;
 END $$;
 
--- People declared as reached, of each group that is declared or to be reached: one figure a branch, the uppermost that covers all below it, or the units that
--- went over into it.
+-- People declared as reached, of each group that is declared or to be reached, each as it stood by the day: one figure a branch, the uppermost that covers all below it, or
+-- that of the unit which the one that declared went over into, counted since. declared: of the units to be reached those whose people a declaration counts.
+-- Bodies that are not among those to be reached stand apart.
 CREATE FUNCTION campaign_standing_people(p_phase uuid, p_key text, p_until date) RETURNS jsonb LANGUAGE sql STABLE
-  SET search_path = tiendo, public, pg_temp AS $$
+  SET search_path = tiendo, public, pg_temp SET enable_nestloop = off AS $$
   WITH heirs AS MATERIALIZED (
     SELECT * FROM campaign_heirs(p_key)
+  ), said AS MATERIALIZED (
+    SELECT DISTINCT ON (s.reach_id) s.scope_key, s.of, s.covers, s.reached, s.base, s.counted_on
+    FROM campaign_reach_said s JOIN organization o ON o.id = s.organization_id AND NOT o.attached
+      JOIN organization_kind k ON k.code = o.kind AND k.party_organization
+    WHERE s.phase_id = p_phase AND s.scope_key >= p_key AND s.scope_key < p_key || '~' AND s.counted_on <= p_until
+    ORDER BY s.reach_id, s.version DESC
+  ), beneath AS (
+    SELECT DISTINCT s.of, s.scope_key
+    FROM said s CROSS JOIN LATERAL unnest(ancestor_keys(s.scope_key)) a JOIN said t ON t.of = s.of AND t.scope_key = a COLLATE "C"
+      LEFT JOIN heirs h ON h.scope_key = s.scope_key AND h.heir = t.scope_key
+    WHERE t.covers = 'subtree' OR t.counted_on > h.ended_on
+  ), expected AS MATERIALIZED (
+    SELECT e.scope_key FROM campaign_phase f CROSS JOIN LATERAL campaign_expected(p_key, least(greatest(p_until, f.starts_on), f.ends_on)) e WHERE f.id = p_phase
+  ), answered AS (
+    SELECT s.of, count(DISTINCT e.scope_key) AS units
+    FROM expected e CROSS JOIN LATERAL unnest(ancestor_keys(e.scope_key) || e.scope_key) a
+      JOIN said s ON s.scope_key = a COLLATE "C" AND (s.covers = 'subtree' OR s.scope_key = e.scope_key)
+    GROUP BY s.of
   )
   SELECT coalesce(jsonb_agg(jsonb_build_object('of', g.of, 'reached', g.reached, 'base', g.base, 'percent', percent(g.reached, g.base),
-    'target', g.target, 'declared_units', g.units) ORDER BY g.of), '[]')
+    'target', g.target, 'declared_units', g.units, 'declared', g.declared, 'expected', g.expected) ORDER BY g.of), '[]')
   FROM (
-    SELECT w.of, sum(r.reached) AS reached, sum(r.base) AS base, count(r.id) AS units,
-      (SELECT t.percent FROM campaign_reach_target t WHERE t.phase_id = p_phase AND t.of = w.of) AS target
+    SELECT w.of, sum(r.reached) AS reached, sum(r.base) AS base, count(r.scope_key) AS units,
+      (SELECT t.percent FROM campaign_reach_target t WHERE t.phase_id = p_phase AND t.of = w.of) AS target,
+      coalesce((SELECT a.units FROM answered a WHERE a.of = w.of), 0) AS declared, (SELECT count(*) FROM expected) AS expected
     FROM unnest(ARRAY['cadres_and_members', 'core_force']) w(of)
-      LEFT JOIN campaign_reach r ON r.phase_id = p_phase AND r.of = w.of AND r.scope_key >= p_key AND r.scope_key < p_key || '~' AND r.counted_on <= p_until
-        AND NOT EXISTS (SELECT FROM campaign_reach u WHERE u.phase_id = p_phase AND u.of = w.of AND u.counted_on <= p_until
-          AND u.scope_key >= p_key AND u.scope_key = ANY (ancestor_keys(r.scope_key)) AND u.scope_key <> r.scope_key AND (u.covers = 'subtree'
-            OR EXISTS (SELECT FROM heirs h WHERE h.scope_key = r.scope_key AND h.heir = u.scope_key AND u.counted_on > h.ended_on)))
+      LEFT JOIN (SELECT s.* FROM said s LEFT JOIN beneath b ON b.of = s.of AND b.scope_key = s.scope_key WHERE b.of IS NULL) r ON r.of = w.of
     GROUP BY w.of) g
   WHERE g.units > 0 OR g.target IS NOT NULL $$;
 
@@ -91,7 +108,7 @@ CREATE FUNCTION campaign_standing_json(p_campaign uuid, p_phase uuid, p_key text
 BEGIN
   RETURN (WITH pair AS MATERIALIZED (
     SELECT * FROM campaign_standing_pairs(p_phase, p_key, p_until)
-  ) SELECT jsonb_build_object('assigned', k.assigned, 'due', k.due, 'planned', k.planned, 'done', k.done, 'percent', percent(k.fulfilled, k.assigned),
+  ) SELECT jsonb_build_object('assigned', k.assigned, 'due', k.due, 'planned', k.planned, 'done', k.done, 'fulfilled', k.fulfilled, 'percent', percent(k.fulfilled, k.assigned),
       'by_kind', k.by_kind, 'activities', jsonb_build_object('planned', k.n_planned, 'under_way', k.n_under_way, 'done', k.n_done,
         'postponed', k.n_postponed, 'cancelled', k.n_cancelled), 'late', k.late,
       'contacts', jsonb_build_object('planned', k.contacts_planned, 'reached', k.contacts_reached),
@@ -105,7 +122,7 @@ BEGIN
         coalesce(jsonb_agg(jsonb_build_object('kind', x.kind, 'name', coalesce((SELECT t.name FROM campaign_term t WHERE t.list = 'activity_kind'
             AND t.code = x.kind AND (t.root_id IS NULL OR t.root_id = (SELECT c.root_id FROM campaign c WHERE c.id = p_campaign))
             ORDER BY t.root_id NULLS LAST LIMIT 1), x.kind), 'assigned', x.assigned, 'due', x.due, 'planned', x.planned, 'done', x.done,
-          'percent', percent(x.fulfilled, x.assigned)) ORDER BY x.kind), '[]') AS by_kind
+          'fulfilled', x.fulfilled, 'percent', percent(x.fulfilled, x.assigned)) ORDER BY x.kind), '[]') AS by_kind
       FROM (SELECT p.kind, sum(p.assigned) AS assigned, sum(p.due) AS due, sum(least(p.assigned, p.done)) AS fulfilled, sum(p.planned) AS planned,
           sum(p.done) AS done, sum(p.n_planned) AS n_planned, sum(p.n_under_way) AS n_under_way, sum(p.n_done) AS n_done, sum(p.n_postponed) AS n_postponed,
           sum(p.n_cancelled) AS n_cancelled, sum(p.late) AS late, sum(p.contacts_planned) AS contacts_planned, sum(p.contacts_reached) AS contacts_reached

@@ -61,7 +61,7 @@ WHERE true
 -- filter of: x.of = $
 SELECT u.phase, u.organization, u.organization_name, u.organization_kind, x.of, x.reached, x.base,
   percent(x.reached, nullif(x.base, 0)) AS percent, g.percent AS target,
-  100 * x.reached >= g.percent * nullif(x.base, 0) AS met, x.expected, x.declared,
+  CASE WHEN coalesce(x.declared, x.expected) >= x.expected THEN 100 * x.reached >= g.percent * nullif(x.base, 0) END AS met, x.expected, x.declared,
   x.expected - x.declared AS missing, x.beneath_units, x.beneath_reached, x.beneath_base,
   x.difference, r.covers, r.base_source, r.base_on, r.counted_on, x.contacts_planned, x.contacts_reached
 FROM campaign_coverage(:campaign, :phase, :organization, :by) u CROSS JOIN LATERAL (SELECT (u.figures).*) x

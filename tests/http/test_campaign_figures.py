@@ -121,7 +121,7 @@ def test_one_level_of_declarations_counts(world, aa, code):
     world.must(declare(w2, code, "AA-W2", reached=5, base=5))
     got = people(aa, code, "AA-TU")
     assert (got["reached"], got["base"], got["percent"], got["declared"]) == (22, 25, 88, 3) and got["difference"] is None
-    assert (got["target"], got["met"]) == (95, False)
+    assert (got["target"], got["met"]) == (95, None), "not all have declared"
     world.must(declare(w1, code, "AA-W1", covers="subtree", reached=20, base=30))
     got = people(aa, code, "AA-TU")
     assert (got["reached"], got["base"]) == (25, 35)
@@ -393,3 +393,51 @@ def test_a_unit_is_reached_where_one_that_it_succeeded_was(aa, code, merged, clu
                              " AND f.code = 'GD1', organization o WHERE c.code = %s AND o.code = %s", [day, code, ward])[0][0]
     assert (standing("2026-06-30")["reached"], standing("2026-06-30")["expected"]) == (1, 2)
     assert (standing("2026-05-31")["reached"], standing("2026-05-31")["expected"]) == (2, 3), "before it they were two"
+
+
+# ---- who counts ------------------------------------------------------------------------------------------------
+def test_what_attached_bodies_declare_stands_apart(world, aa, code, cluster):
+    ward = samples.fresh("AA-FW")
+    world.unit(aa, ward, f"Đảng ủy phường {ward}", "directly_subordinate_party_committee", "AA-TU")
+    world.unit(aa, f"{ward}-MT", "Ủy ban Mặt trận Tổ quốc", "fatherland_front_committee", ward, attached=True)
+    world.unit(aa, f"{ward}-BD", "Ban Xây dựng Đảng", "party_building_board", ward)
+    world.unit(aa, f"{ward}-C1", "Chi bộ 1", "party_cell", ward)
+    for unit, reached in ((f"{ward}-MT", 500), (f"{ward}-BD", 7), (f"{ward}-C1", 9)):
+        world.must(declare(aa, code, unit, reached=reached, base=500))
+    got = people(aa, code, ward)
+    assert (got["reached"], got["base"], got["declared"], got["expected"], got["met"]) == (9, 500, 1, 2, None)
+    why = {i["organization"]: i["state"] for i in figures(aa, code, "coverage/explain", phase="GD1", organization=ward, of="cadres_and_members")}
+    assert why == {ward: "missing", f"{ward}-C1": "counted", f"{ward}-MT": "apart", f"{ward}-BD": "apart"}
+    world.must(declare(aa, code, ward, reached=480, base=500, covers="subtree"))
+    got = people(aa, code, ward)
+    assert (got["reached"], got["beneath_units"], got["difference"], got["declared"], got["met"]) == (480, 1, 471, 2, True)
+    below = next(i["below"] for i in aa.items(f"/v1/campaigns/{code}/reach", embed="below", organization=ward))
+    assert (below["units"], below["reached"]) == (1, 9)
+    told = cluster.query("SELECT campaign_standing_json(c.id, f.id, o.scope_key, '2026-06-30') -> 'people' -> 0 FROM campaign c JOIN campaign_phase f ON f.campaign_id = c.id"
+                         " AND f.code = 'GD1', organization o WHERE c.code = %s AND o.code = %s", [code, ward])[0][0]
+    assert (told["reached"], told["declared"], told["expected"], told["declared_units"]) == (480, 2, 2, 1)
+
+
+def test_a_standing_tells_a_declaration_as_it_was_counted_by_the_day(world, code, cluster):
+    ward = world.at("AA-W1", "reporter")
+    world.must(declare(ward, code, "AA-W1", reached=40, base=50, counted_on="2026-03-05"))
+    path = f"/v1/campaigns/{code}/reach/GD1/AA-W1/cadres_and_members"
+    assert ward.put(path, {**REACH, "reached": 45, "base": 60, "counted_on": "2026-04-28"}, [("If-Match", "*")]).status == 200
+    def told(day):
+        row = cluster.query("SELECT campaign_standing_json(c.id, f.id, o.scope_key, %s) -> 'people' -> 0 FROM campaign c JOIN campaign_phase f ON f.campaign_id = c.id"
+                            " AND f.code = 'GD1', organization o WHERE c.code = %s AND o.code = 'AA-W1'", [day, code])[0][0]
+        return row["reached"], row["base"]
+    assert [told(day) for day in ("2026-03-04", "2026-03-05", "2026-04-27", "2026-04-28")] == [(None, None), (40, 50), (40, 50), (45, 60)]
+    assert ward.put(path, {**REACH, "reached": 44, "base": 60, "counted_on": "2026-03-05"}, [("If-Match", "*")]).status == 200
+    assert [told(day) for day in ("2026-03-05", "2026-04-28")] == [(44, 60), (44, 60)], "what was put last is what holds"
+    assert ward.request("DELETE", path, None, [("If-Match", "*")]).status == 204
+    assert told("2026-04-28") == (None, None), "what was taken away was never there"
+
+
+def test_progress_counts_published_products(world, aa, code, cluster):
+    cluster.query("""INSERT INTO product (id, campaign_id, phase_id, programme_id, organization_id, organization_code, scope_key, kind, title, state, published_at,
+          on_behalf, entered_by, seat_id)
+        SELECT uuid_v7(), c.id, f.id, c.programme_id, o.id, o.code, o.scope_key, 'infographic', 'Áp phích', x.state, x.at::timestamptz, false, o.code, o.id
+        FROM campaign c JOIN campaign_phase f ON f.campaign_id = c.id AND f.code = 'GD1', organization o,
+          (VALUES ('published', '2026-03-01'), ('draft', NULL), ('withdrawn', '2026-03-01')) x(state, at) WHERE c.code = %s AND o.code = 'AA-W1' RETURNING 1""", [code])
+    assert figures(aa, code, "progress", phase="GD1", organization="AA-W1")[0]["products"] == 1

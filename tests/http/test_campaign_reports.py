@@ -88,8 +88,8 @@ def test_the_draft_tells_how_the_campaign_stands_now(cluster, made, owed):
     assert standing["activities"] == {"planned": 1, "under_way": 0, "done": 2, "postponed": 0, "cancelled": 0}
     assert (standing["units"]["reached"], standing["units"]["target"]) == (2, 100) and standing["units"]["expected"] > 4
     members, core = standing["people"]
-    assert members == {"of": "cadres_and_members", "reached": 90, "base": 100, "percent": 90, "target": 95, "declared_units": 1}
-    assert core == {"of": "core_force", "reached": None, "base": None, "percent": None, "target": 90, "declared_units": 0}
+    assert members == {"of": "cadres_and_members", "reached": 90, "base": 100, "percent": 90, "target": 95, "declared_units": 1, "declared": 5, "expected": 5}
+    assert core == {"of": "core_force", "reached": None, "base": None, "percent": None, "target": 90, "declared_units": 0, "declared": 0, "expected": 5}
 
 
 def test_what_is_done_after_the_last_day_of_data_is_the_next_reports(cluster, made, owed):
