@@ -227,7 +227,7 @@ static void roll_back(struct import *im)
         log_debug("import_rollback", "trace_id=%s error=%d", im->x->trace_id, r);
 }
 
-static int import(struct import *im, const struct buf *rows)
+static int import(struct import *im, struct buf *rows)
 {
     int r;
 
@@ -236,6 +236,7 @@ static int import(struct import *im, const struct buf *rows)
         r = open_import(im);
     if (r == 0)
         r = copy_rows(im, rows);
+    buf_free(rows); /* the database has them now */
     if (r == 0)
         r = run_rows(im);
     if (r == 0)

@@ -21,6 +21,9 @@ void check_text(const struct schema *s, const char *p, size_t n, const struct sp
 /* Whether a valid UTF-8 text is one line of characters that show; else the first that is not. */
 bool line_holds(const char *s, size_t n, uint32_t *ret_character);
 
+/* Whether anything of a valid UTF-8 text is to be seen. */
+bool text_shows(const char *s, size_t n);
+
 /* The bounds of a number. */
 void check_bounds(const struct schema *s, double v, const struct spot *at, struct faults *f);
 

@@ -43,6 +43,26 @@ static uint32_t decode(const unsigned char *p, size_t *ret_n)
     return c;
 }
 
+static bool is_space(uint32_t c)
+{
+    return c == 0x20 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x202f || c == 0x205f ||
+        c == 0x2800 || c == 0x3000;
+}
+
+bool text_shows(const char *s, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)s, *end = p + n;
+    size_t step;
+
+    for (; p < end; p += step) {
+        uint32_t c = decode(p, &step);
+
+        if (!is_hidden(c) && !is_space(c))
+            return true;
+    }
+    return false;
+}
+
 bool line_holds(const char *s, size_t n, uint32_t *ret_character)
 {
     const unsigned char *p = (const unsigned char *)s, *end = p + n;

@@ -110,6 +110,10 @@ void check_text(const struct schema *s, const char *p, size_t n, const struct sp
 
     if (s->min_length > 0 || s->max_length > 0) {
         length = utf8_length(p, n);
+        /* in a body a text that is asked for is one that can be seen */
+        if (s->min_length > 0 && length >= s->min_length && (at->place != NULL || at->where == AT_POINTER) &&
+            !text_shows(p, n))
+            length = 0;
         if (length < s->min_length)
             count_fault(f, at, FAULT_TOO_SHORT, s->min_length);
         if (s->max_length > 0 && length > s->max_length)

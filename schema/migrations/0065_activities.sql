@@ -11,7 +11,7 @@ ALTER TABLE activity ADD COLUMN attachments int NOT NULL DEFAULT 0 CONSTRAINT ac
 CREATE FUNCTION activity_code_fault(code text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE WHEN code !~ '^[^[:cntrl:]]{1,64}$' THEN 'pattern' END $$;
 CREATE FUNCTION activity_title_fault(title text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT CASE WHEN title IS NULL OR title = '' THEN 'required' WHEN length(title) > 500 THEN 'too_long' END $$;
+  SELECT CASE WHEN title IS NULL OR btrim(title, E' \u00a0\u2007\u202f\u3000') = '' THEN 'required' WHEN length(title) > 500 THEN 'too_long' END $$;
 -- offered: whether the list has it, for something new as one that is active. kinds: those of the phase; none are all.
 CREATE FUNCTION activity_kind_fault(kind text, offered boolean, kinds text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE WHEN kind IS NULL THEN 'required' WHEN NOT coalesce(offered, false) THEN 'unknown_reference'
@@ -48,7 +48,7 @@ CREATE FUNCTION activity_done_fault(done text, status text) RETURNS text LANGUAG
 CREATE FUNCTION activity_contacts_fault(contacts text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE WHEN contacts !~ '^(0|[1-9][0-9]{0,8})$' THEN 'integer' WHEN contacts::int > 100000000 THEN 'out_of_range' END $$;
 CREATE FUNCTION activity_reason_fault(reason text, status text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT CASE WHEN length(reason) > 2000 THEN 'too_long' WHEN status IN ('postponed', 'cancelled') AND btrim(coalesce(reason, '')) = '' THEN 'required' END $$;
+  SELECT CASE WHEN length(reason) > 2000 THEN 'too_long' WHEN status IN ('postponed', 'cancelled') AND btrim(coalesce(reason, ''), E' \n\t\u00a0\u2007\u202f\u3000') = '' THEN 'required' END $$;
 CREATE FUNCTION activity_note_fault(note text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE WHEN length(note) > 2000 THEN 'too_long' END $$;
 CREATE FUNCTION activity_classification_fault(classification text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$

@@ -53,9 +53,12 @@ BEGIN
     FROM jsonb_array_elements_text(coalesce(nullif(list, 'null'), '[]')) WITH ORDINALITY x(code, n)
     WHERE NOT campaign_term_offered('channel', x.code) AND x.code <> ALL (coalesce(had, '{}')) ORDER BY x.n);
 END $$;
+-- The phases of that code, of whichever campaign; 422 where there is none.
 CREATE FUNCTION filter_phases(phase text) RETURNS uuid[] LANGUAGE plpgsql STABLE AS $$
+DECLARE found_ids uuid[] := ARRAY(SELECT f.id FROM campaign_phase f WHERE f.code = phase);
 BEGIN
-  RETURN ARRAY(SELECT f.id FROM campaign_phase f WHERE f.code = phase);
+  IF found_ids = '{}' THEN PERFORM refuse(fault_parameter('phase', 'unknown_reference', 'no campaign has such a phase')); END IF;
+  RETURN found_ids;
 END $$;
 
 -- ---- reading ---------------------------------------------------------------------------------------------------

@@ -34,7 +34,8 @@ BEGIN
       sum(a.quantity) OVER (PARTITION BY a.phase_id, a.scope_key, a.kind ORDER BY a.due_on, a.id) AS so_far
     FROM (SELECT own, lower(p) AS lo, upper(p) AS hi FROM unnest(ARRAY[true, false]) own, task_places(own) p) w
       JOIN campaign_assignment a ON a.scope_key >= w.lo AND a.scope_key < w.hi AND a.due_on <= soon AND a.quantity > 0
-      JOIN campaign c ON c.id = a.campaign_id AND c.status = 'active' AND (w.own OR c.entered_by = 'superior')
+        AND a.handed_with IS NULL
+      JOIN campaign c ON c.id = a.campaign_id AND c.status = 'active' AND (w.own OR c.entered_by = 'superior') AND a.scope_key ^@ c.scope_key
   ), cell AS (
     SELECT o.phase_id, o.scope_key, o.kind, max(o.so_far) AS wanted, coalesce((SELECT sum(s.done) FROM activity_sum s
         WHERE s.phase_id = o.phase_id AND s.scope_key = o.scope_key AND s.kind = o.kind), 0) + coalesce((SELECT sum(d.done) FROM activity_delta d
@@ -68,7 +69,7 @@ BEGIN
     SELECT a.campaign_id, a.organization_id, count(*)::int AS missing, min(a.ends_on) AS first_on, max(a.ends_on) AS last_on
     FROM campaign c JOIN campaign_phase f ON f.campaign_id = c.id,
       unnest(ARRAY[true, false]) own, task_places(own) p, activity a
-    WHERE c.status = 'active' AND (own OR c.entered_by = 'superior') AND a.phase_id = f.id AND a.scope_key >= lower(p) AND a.scope_key < upper(p)
+    WHERE c.status = 'active' AND (own OR c.entered_by = 'superior') AND a.phase_id = f.id AND a.scope_key >= lower(p) AND a.scope_key < upper(p) AND a.scope_key ^@ c.scope_key
       AND a.status IN ('planned', 'under_way', 'postponed') AND a.ends_on < (SELECT today())
     GROUP BY 1, 2
   )
@@ -91,6 +92,7 @@ BEGIN
   WITH waiting AS (
     SELECT a.campaign_id, q.organization_id, count(*)::int AS missing, min(q.created_at) AS first_at, max(q.created_at) AS last_at
     FROM unnest(ARRAY[true, false]) own, task_places(own) p, activity_proposal q JOIN activity a ON a.id = q.activity_id
+      JOIN campaign c ON c.id = a.campaign_id AND c.status = 'active' AND q.scope_key ^@ c.scope_key
       JOIN indicator i ON i.id = q.indicator_id JOIN period e ON e.id = q.period_id
     WHERE q.state = 'proposed' AND q.scope_key >= lower(p) AND q.scope_key < upper(p)
       AND (own OR (SELECT x.entered_by FROM assignment_of(i.id, q.scope_key, e.ends_on) x) = 'superior')
@@ -146,7 +148,8 @@ BEGIN
     JOIN campaign c ON c.id = g.campaign_id JOIN programme p ON p.id = c.programme_id JOIN organization u ON u.id = g.organization_id
     LEFT JOIN task_read r ON r.account_id = me_account() AND r.task = k.id
   WHERE x.kind <> 'recognition' OR (g.organization_id <> ALL (seats)
-    AND NOT coalesce(g.proposed_account_id = ANY (mine), false) AND NOT coalesce(g.proposed_giver_id = ANY (mine), false));
+    AND NOT coalesce(g.proposed_account_id = ANY (mine), false) AND NOT coalesce(g.proposed_giver_id = ANY (mine), false)
+    AND NOT g.earlier_account_ids && mine);
 END $$;
 
 -- All there is.

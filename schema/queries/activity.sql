@@ -29,7 +29,7 @@ FROM activity_proposal_decline(:activity, :body::jsonb, :if_match, :request_id) 
 -- sort starts_on: a.starts_on
 -- sort updated_at: a.updated_at
 -- filter campaign: a.campaign_id = (SELECT filter_campaign($, 'campaign'))
--- filter phase: EXISTS (SELECT FROM campaign_phase f WHERE f.id = a.phase_id AND f.code = $)
+-- filter phase: a.phase_id = ANY ((SELECT filter_phases($))::uuid[])
 -- filter organization: a.scope_key = (SELECT filter_key($, 'organization'))
 -- filter under: a.scope_key >= (SELECT filter_key($, 'under')) AND a.scope_key < (SELECT filter_key($, 'under') || '~')
 -- filter code: a.code = $

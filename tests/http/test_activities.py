@@ -69,6 +69,8 @@ def test_all_faults_are_told_at_once(w1):
     ({"status": "done", "done": 1, "done_on": "2026-09-09"}, ("#/done_on", "before_start")),
     ({"status": "planned", "done": 1}, ("#/done", "contradiction")),
     ({"status": "postponed"}, ("#/reason", "required")),
+    ({"title": " \u00a0"}, ("#/title", "too_short")),
+    ({"status": "cancelled", "reason": "\u00a0"}, ("#/reason", "too_short")),
     ({"evidence_url": "ftp://anbinh.gov.vn/a"}, ("#/evidence_url", "uri")),
     ({"evidence_url": "https://anbinh.gov.vn/\u202ea"}, ("#/evidence_url", "invisible_character")),
     ({"code": ""}, ("#/code", "too_short")),
@@ -250,7 +252,7 @@ def test_filters_and_order(world, w1):
         return {ids.index(a["id"]) for a in aa.items("/v1/activities", campaign=code, **query)}
     assert found() == {0, 1, 2, 3}
     assert found(organization="AA-W1") == {1, 2} and found(under="AA-W1") == {1, 2, 3}
-    assert found(phase="GD1") == {3} and found(phase="GD9") == set()
+    assert found(phase="GD1") == {3} and aa.get("/v1/activities", phase="GD9").faults() == {("phase", "unknown_reference")}
     assert found(kind="seminar") == {1} and found(topic="CD2") == {1}
     assert found(status="done") == {2} and found(**{"status[in]": "done,planned"}) == {0, 1, 2, 3}
     assert found(late="true") == {0, 3} and found(late="false") == {1, 2}

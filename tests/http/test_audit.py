@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import pytest
 from harness import samples
+from harness.activities import activity, change
 from harness.world import Caller
 
 PATH = "/v1/audit-events"
@@ -41,6 +42,15 @@ def test_who_changed_a_figure_from_what_to_what_and_for_whom(world, figure):
     assert (actor["kind"], actor["username"], actor["role"], actor["organization"]) == ("account", "aa-w1.reporter", "reporter", "AA-W1")
     assert newest["resource"] == figure["ref"] and newest["resource_id"] == figure["id"] and len(newest["request_id"]) == 32
     assert "before" not in audit(world.at("AA-W1", "inspector"), resource=figure["id"])[0]
+
+
+def test_what_is_entered_in_a_campaign_for_another_and_why_it_was_changed(world, cluster):
+    made = activity(world, "AA-W1-C1", by=world.at("AA-W1", "reporter"), note="Có mưa")
+    change(world, made, {"status": "postponed", "reason": "Mưa lớn"}, by=world.at("AA-W1", "reporter"))
+    change(world, made, {"note": None})
+    cluster.caught_up()
+    events = audit(world.at("AA-W1", "inspector"), resource=made["id"])
+    assert [(e["version"], e["on_behalf"], e["reason"]) for e in events] == [(3, False, None), (2, True, "Mưa lớn"), (1, True, None)]
 
 
 def test_the_history_of_a_figure(world, figure):

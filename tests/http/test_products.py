@@ -237,6 +237,7 @@ def test_the_gallery_is_filtered_and_exported(world, today):
     for query in ({"kind": "poster"}, {"phase": "GD2"}, {"topic": "CD1"}, {"channel": "zalo_oa"}, {"q": "ap phich dong"}):
         assert found(**query) == [first["id"]], query
     assert found(state="draft") == [] and found(phase="GD1") == []
+    assert by.get("/v1/products", campaign=code, phase="GD9").faults() == {("phase", "unknown_reference")}
     top = world.at("AA-TU", "viewer")
     assert [p["id"] for p in top.items("/v1/products", campaign=code, under="AA-W2")] == [second["id"]]
     assert [p["id"] for p in top.items("/v1/products", campaign=code, organization="AA-W1")] == [first["id"]]

@@ -282,6 +282,7 @@ def test_they_are_listed_filtered_and_exported(world):
         return [r["id"] for r in top.items("/v1/recognitions", campaign=code, **query)]
     assert found() == [first["id"], second["id"]] == found(state="proposed")
     assert found(kind="commended_collective") == found(organization="AA-W2") == found(under="AA-W2") == [second["id"]]
+    assert world.at("AA-TU", "viewer").get("/v1/recognitions", phase="GD9").faults() == {("phase", "unknown_reference")}
     assert found(phase="GD2") == [first["id"]] and found(state="returned") == []
     assert found(**{"updated_at[gte]": second["updated_at"]})[-1] == second["id"]
     item = top.items("/v1/recognitions", campaign=code, organization="AA-W2")[0]

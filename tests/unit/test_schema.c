@@ -320,6 +320,12 @@ START_TEST(knows_what_cannot_be_seen)
     static const char *const hidden[] = { "\"a\\nb\"", "\"a\\tb\"", "\"a\\u0085\"", "\"a\u200bb\"", "\"\u202etxt\"",
         "\"\u2066\"", "\"a\ufeff\"", "\"\U000e0041\"", "\"\u00ad\"", "\"a\ufe0f\"" };
 
+    static const struct schema some = { .types = TYPE_STRING, .min_length = 1 };
+    static const char *const blank[] = { "\" \"", "\"\u00a0\"", "\" \u3000\\n\"", "\"\u200b\u2800\"", "\"\"" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(blank); i++)
+        ck_assert_msg(strcmp(faults_of(&some, blank[i], SCHEMA_WHOLE), "too_short@#") == 0, "%s", blank[i]);
+    ck_assert_str_eq(faults_of(&some, "\" a\"", SCHEMA_WHOLE), "");
     for (size_t i = 0; i < ARRAY_SIZE(seen); i++)
         ck_assert_msg(strcmp(faults_of(&line, seen[i], SCHEMA_WHOLE), "") == 0, "%s", seen[i]);
     for (size_t i = 0; i < ARRAY_SIZE(hidden); i++)
