@@ -126,7 +126,8 @@ BEGIN
   RETURN QUERY SELECT greatest(g::date, low), least((g + step)::date - 1, high) FROM generate_series(date_trunc(every, low::timestamp), high, step) g;
 END $$;
 CREATE FUNCTION campaign_day_fault(f campaign_phase, pointer text, day text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
-  SELECT CASE WHEN day::date < f.starts_on OR day::date > f.ends_on THEN fault(pointer, 'out_of_range', 'the day lies outside of the phase') END $$;
+  SELECT CASE WHEN NOT day_ok(day) THEN fault(pointer, 'out_of_range', 'a day from 1900 to 2999')
+    WHEN day::date < f.starts_on OR day::date > f.ends_on THEN fault(pointer, 'out_of_range', 'the day lies outside of the phase') END $$;
 -- What is wrong with the phase, the kind and the days of a body.
 CREATE FUNCTION campaign_plan_faults(f campaign_phase, b jsonb) RETURNS jsonb[] LANGUAGE plpgsql STABLE AS $$
 DECLARE every text := b ->> 'every';
@@ -157,37 +158,65 @@ END $$;
 CREATE FUNCTION campaign_plan_figures(set_quantity int, quantity int, set_by text, note text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE WHEN set_quantity IS NOT NULL THEN
     jsonb_build_object('set_quantity', set_quantity, 'quantity', quantity, 'set_by', set_by, 'note', note) END $$;
+-- Why one that is there already stands in the way of what is wanted.
+CREATE FUNCTION campaign_plan_clash(unit text, own boolean, setter text, kind text, day date, planned boolean, rhythm boolean) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE called text := coalesce(campaign_term_name('activity_kind', kind), kind);
+BEGIN
+  RETURN CASE
+    WHEN planned IS NULL THEN format('%s still has %s due on %s of what was copied down before, and would get nothing now', unit, called, day)
+    WHEN own THEN format('%s plans %s due on %s itself already', unit, called, day)
+    WHEN planned THEN format('%s already has %s due on %s, set by %s: adjust that one', unit, called, day, coalesce(setter, '…'))
+    WHEN rhythm THEN format('%s already has %s due on %s of another series: there is one on a day', unit, called, day)
+    ELSE format('%s already has %s due on %s, set by %s', unit, called, day, coalesce(setter, '…')) END;
+END $$;
+CREATE FUNCTION campaign_plan_bound(wanted bigint) RETURNS void LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  IF wanted > 100000 THEN
+    PERFORM fail(422, 'too_many_rows', NULL, 'That makes more than 100000 rows: ask for fewer units or days at once.');
+  END IF;
+END $$;
 -- Makes what is wanted: plan_item, one row each with what becomes of it; refusals; the answer; then, unless it is a trial, the rows and their journal.
--- What a unit made of its own quantity stays when what was set changes; where it had changed nothing it follows.
-CREATE FUNCTION campaign_plan_put(c campaign, wanted campaign_plan[], strategy text, trial boolean, request_id text) RETURNS text LANGUAGE plpgsql AS $$
+-- What a unit made of its own quantity stays when what was set changes; where it had changed nothing it follows. parted: assignments that are parted among
+-- those who are given of them now, and nobody else.
+CREATE FUNCTION campaign_plan_put(c campaign, wanted campaign_plan[], parted uuid[], strategy text, trial boolean, request_id text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   answer jsonb;
   faults jsonb;
   u record;
 BEGIN
-  IF cardinality(wanted) > 100000 THEN
-    PERFORM fail(422, 'too_many_rows', NULL, 'That makes more than 100000 rows: ask for fewer units or days at once.');
-  END IF;
+  PERFORM campaign_plan_bound(cardinality(wanted));
+  SELECT jsonb_agg(fault('#/share', 'too_large', format('%s would have %s to do on %s, more than 1000000', x.organization, campaign_term_name('activity_kind', x.kind),
+    x.due_on)) ORDER BY x.scope_key, x.due_on) INTO faults
+  FROM (SELECT * FROM unnest(wanted) w WHERE w.quantity > 1000000 ORDER BY w.scope_key, w.due_on LIMIT 100) x;
+  IF faults IS NOT NULL THEN PERFORM fail(422, 'invalid', faults); END IF;
   PERFORM pg_advisory_xact_lock(campaign_assignment_lock(c.id));
+  IF strategy = 'replace' AND NOT trial THEN PERFORM campaign_plan_hold(wanted, parted); END IF;
   CREATE TEMP TABLE plan_item ON COMMIT DROP AS
-    SELECT w.*, coalesce(e.id, uuid_v7()) AS id, NULL::jsonb AS before, e.set_quantity AS old_set, e.quantity AS old_quantity, e.due_on AS old_due, e.setter_id AS old_setter, e.note AS old_note,
+    SELECT w.*, coalesce(e.id, uuid_v7()) AS id, NULL::jsonb AS before, e.set_quantity AS old_set, e.quantity AS old_quantity, e.setter_id AS old_setter,
+      e.note AS old_note, e.every AS old_every, e.version AS old_version,
       CASE WHEN e.quantity <> e.set_quantity THEN e.quantity ELSE w.quantity END AS new_quantity,
       CASE WHEN e.id IS NULL THEN 'created'
-        WHEN (e.set_quantity, e.every, e.starts_on) IS NOT DISTINCT FROM (w.quantity, w.every, w.starts_on) AND (w.note IS NULL OR w.note = e.note)
-          THEN 'unchanged'
+        WHEN (e.set_quantity, e.every, e.starts_on, e.setter_id) IS NOT DISTINCT FROM (w.quantity, w.every, w.starts_on, w.setter_id)
+          AND (w.note IS NULL OR w.note = e.note) THEN 'unchanged'
         WHEN strategy = 'skip' THEN 'skipped' WHEN strategy = 'replace' THEN 'replaced' ELSE 'refused' END AS change
     FROM unnest(wanted) w LEFT JOIN campaign_assignment e
       -- (the key too, by which the policies look)
       ON e.phase_id = w.phase_id AND e.scope_key = w.scope_key AND e.organization_id = w.organization_id AND e.kind = w.kind AND e.set_due_on = w.due_on;
+  INSERT INTO plan_item (phase_id, phase, organization_id, organization, scope_key, kind, every, starts_on, due_on, id, old_set, old_quantity, old_setter, old_note,
+    old_every, old_version, change)
+  SELECT e.phase_id, f.code, e.organization_id, e.organization_code, e.scope_key, e.kind, e.every, e.starts_on, e.set_due_on, e.id, e.set_quantity, e.quantity,
+    e.setter_id, e.note, e.every, e.version, CASE strategy WHEN 'skip' THEN 'skipped' WHEN 'replace' THEN 'removed' ELSE 'refused' END
+  FROM campaign_assignment e JOIN campaign_phase f ON f.id = e.phase_id WHERE e.copied_from = ANY (parted) AND NOT EXISTS (SELECT FROM plan_item p WHERE p.id = e.id);
   ANALYZE plan_item;
-  SELECT jsonb_agg(fault('#/strategy', 'already_exists', format('%s already has %s due on %s', x.organization, x.kind, x.due_on)) ORDER BY x.scope_key, x.due_on)
+  SELECT jsonb_agg(fault('#/strategy', 'already_exists', campaign_plan_clash(x.organization, x.old_setter = x.organization_id, unit_code(x.old_setter), x.kind,
+    x.due_on, x.setter_id = x.organization_id, x.every IS DISTINCT FROM x.old_every)) ORDER BY x.scope_key, x.due_on)
     INTO faults FROM (SELECT * FROM plan_item p WHERE p.change = 'refused' ORDER BY p.scope_key, p.due_on LIMIT 100) x;
   IF faults IS NOT NULL THEN PERFORM fail(409, 'already_exists', faults); END IF;
   SELECT p.organization, unit_code(p.old_setter) AS setter INTO u FROM plan_item p
-  WHERE p.change = 'replaced' AND NOT campaign_assignment_settable(c.programme_id, p.old_setter, p.scope_key) ORDER BY p.scope_key, p.due_on LIMIT 1;
+  WHERE p.change IN ('replaced', 'removed') AND NOT campaign_assignment_settable(c.programme_id, p.old_setter, p.scope_key) ORDER BY p.scope_key, p.due_on LIMIT 1;
   IF FOUND THEN PERFORM campaign_assignment_refuse(u.organization, u.setter); END IF;
   SELECT jsonb_build_object('dry_run', trial, 'created', count(*) FILTER (WHERE p.change = 'created'),
-      'replaced', count(*) FILTER (WHERE p.change = 'replaced'), 'unchanged', count(*) FILTER (WHERE p.change = 'unchanged'),
+      'replaced', count(*) FILTER (WHERE p.change = 'replaced'), 'removed', count(*) FILTER (WHERE p.change = 'removed'), 'unchanged', count(*) FILTER (WHERE p.change = 'unchanged'),
       'skipped', count(*) FILTER (WHERE p.change = 'skipped'), 'units', count(DISTINCT p.organization_id), 'quantity', coalesce(sum(p.quantity), 0))
     INTO answer FROM plan_item p;
   answer := answer || jsonb_build_object('items', (SELECT coalesce(jsonb_agg(jsonb_build_object('phase', x.phase, 'organization', x.organization,
@@ -205,8 +234,20 @@ BEGIN
   PERFORM fail(403, 'forbidden', NULL, format('What %s is to do was set by %s: who set it changes it, or whoever stands above that one.', unit,
     coalesce(setter, '…')));
 END $$;
+-- Holds what may be set anew until it is: it is judged as it stands then, and by one order of all who hold any.
+CREATE FUNCTION campaign_plan_hold(wanted campaign_plan[], parted uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM FROM campaign_assignment a WHERE a.id IN (
+      SELECT e.id FROM unnest(wanted) w JOIN campaign_assignment e
+        ON e.phase_id = w.phase_id AND e.scope_key = w.scope_key AND e.organization_id = w.organization_id AND e.kind = w.kind AND e.set_due_on = w.due_on
+      UNION SELECT e.id FROM campaign_assignment e WHERE e.copied_from = ANY (parted))
+    ORDER BY a.id FOR UPDATE;
+END $$;
 -- Writes plan_item, in the order of its keys.
 CREATE FUNCTION campaign_plan_write(c campaign, request_id text) RETURNS void LANGUAGE plpgsql SET enable_nestloop = off AS $$
+DECLARE
+  meant bigint := (SELECT count(*) FROM plan_item p WHERE p.change IN ('replaced', 'removed'));
+  n bigint;
 BEGIN
   INSERT INTO campaign_assignment (id, campaign_id, phase_id, programme_id, organization_id, organization_code, scope_key, kind, every, starts_on,
     set_quantity, set_due_on, quantity, due_on, note, setter_id, copied_from)
@@ -214,11 +255,16 @@ BEGIN
     p.quantity, p.due_on, p.quantity, p.due_on, p.note, p.setter_id, p.copied_from
   FROM plan_item p WHERE p.change = 'created' ORDER BY p.scope_key, p.due_on, p.kind;
   UPDATE plan_item p SET before = campaign_assignment_state(a, c.code, p.phase, unit_code(a.setter_id))
-  FROM campaign_assignment a WHERE p.change = 'replaced' AND a.id = p.id;
+  FROM campaign_assignment a WHERE p.change IN ('replaced', 'removed') AND a.id = p.id;
   UPDATE campaign_assignment a SET set_quantity = p.quantity, quantity = p.new_quantity, every = p.every, starts_on = p.starts_on,
     note = coalesce(p.note, a.note), reason = CASE WHEN p.new_quantity = p.quantity AND a.due_on = a.set_due_on THEN NULL ELSE a.reason END,
     setter_id = p.setter_id, copied_from = coalesce(p.copied_from, a.copied_from), version = a.version + 1, updated_at = clock_now()
-  FROM plan_item p WHERE p.change = 'replaced' AND a.id = p.id;
+  FROM plan_item p WHERE p.change = 'replaced' AND a.id = p.id AND a.version = p.old_version;
+  GET DIAGNOSTICS n = ROW_COUNT;
+  meant := meant - n;
+  DELETE FROM campaign_assignment a USING plan_item p WHERE p.change = 'removed' AND a.id = p.id AND a.version = p.old_version;
+  GET DIAGNOSTICS n = ROW_COUNT;
+  IF n < meant THEN PERFORM fail(409, 'concurrent_change', NULL, 'Some of the assignments changed meanwhile.'); END IF;
   INSERT INTO journal (account_id, client_id, grant_id, session_id, action, resource_type, resource_id, version, scope_key, programme_id, request_id,
     before, after)
   SELECT me_account(), me_client(), me_grant(), me_session(), CASE p.change WHEN 'created' THEN 'create' ELSE 'update' END, 'campaign_assignment', a.id,
@@ -226,6 +272,10 @@ BEGIN
   FROM plan_item p JOIN campaign_assignment a ON a.id = p.id
     JOIN (SELECT x.setter_id, unit_code(x.setter_id) AS setter FROM (SELECT DISTINCT y.setter_id FROM plan_item y) x OFFSET 0) s ON s.setter_id = p.setter_id
   WHERE p.change IN ('created', 'replaced') ORDER BY p.scope_key, p.due_on, p.kind;
+  INSERT INTO journal (account_id, client_id, grant_id, session_id, action, resource_type, resource_id, version, scope_key, programme_id, request_id, before)
+  SELECT me_account(), me_client(), me_grant(), me_session(), 'delete', 'campaign_assignment', p.id, p.old_version + 1, p.scope_key, c.programme_id,
+    campaign_plan_write.request_id, p.before
+  FROM plan_item p WHERE p.change = 'removed' ORDER BY p.scope_key, p.due_on, p.kind;
 END $$;
 
 -- The units of a body that are named, and its faults about them.
@@ -262,6 +312,7 @@ BEGIN
         THEN fault('#/organizations', 'required', 'name units, or the unit below which they stand')
       WHEN named && excepted THEN fault('#/except', 'contradiction', 'a unit is both named and excepted') END,
     CASE WHEN of_kinds IS NOT NULL AND body ->> 'under' IS NULL THEN fault('#/under', 'required', 'kinds go with the unit they stand below') END]);
+  PERFORM campaign_plan_bound(greatest(cardinality(named), 1) * (SELECT count(*) FROM campaign_days(f, body)));
   PERFORM refuse(VARIADIC campaign_there_faults(f, body));
   SELECT o.code INTO beyond FROM organization o
   WHERE (o.id = below.id OR o.id = ANY (named)) AND NOT may_write(c.programme_id, o.scope_key) ORDER BY o.scope_key LIMIT 1;
@@ -269,14 +320,14 @@ BEGIN
   wanted := ARRAY(SELECT ROW(f.id, f.code, u.id, u.code, u.scope_key, body ->> 'kind', body ->> 'every', u.starts_on, u.due_on, (body ->> 'quantity')::int,
       body ->> 'note', me_seat(), NULL)::campaign_plan
     FROM (SELECT o.id, o.code, o.scope_key, d.starts_on, d.due_on FROM organization o, campaign_days(f, body) d WHERE o.id = ANY (named)
-      UNION
+      UNION ALL
       SELECT o.id, o.code, o.scope_key, d.starts_on, d.due_on
       FROM organization o JOIN organization_span s ON s.organization_id = o.id JOIN campaign_days(f, body) d ON s.validity @> d.due_on
-      WHERE o.scope_key > below.scope_key AND o.scope_key < below.scope_key || '~' AND o.id <> ALL (excepted)
+      WHERE o.scope_key > below.scope_key AND o.scope_key < below.scope_key || '~' AND o.id <> ALL (named || excepted)
         AND (s.kind = ANY (of_kinds) OR (of_kinds IS NULL AND NOT o.attached))
       LIMIT 100001) u);
   IF wanted = '{}' THEN PERFORM refuse(fault('#/under', 'nothing_there', 'there is no such unit on any of the days')); END IF;
-  RETURN QUERY SELECT 200, campaign_plan_put(c, wanted, coalesce(body ->> 'strategy', 'create'), coalesce((body ->> 'dry_run')::boolean, false), request_id);
+  RETURN QUERY SELECT 200, campaign_plan_put(c, wanted, '{}', coalesce(body ->> 'strategy', 'create'), coalesce((body ->> 'dry_run')::boolean, false), request_id);
 END $$;
 -- Units that are named are there on each of the days.
 CREATE FUNCTION campaign_there_faults(f campaign_phase, b jsonb) RETURNS jsonb[] LANGUAGE plpgsql STABLE AS $$
@@ -302,7 +353,7 @@ BEGIN
   IF NOT campaign_may_enter(c.id, c.programme_id, o.scope_key) THEN PERFORM campaign_planning_refuse(c, o.code); END IF;
   RETURN QUERY SELECT 200, campaign_plan_put(c, ARRAY(SELECT ROW(f.id, f.code, o.id, o.code, o.scope_key, body ->> 'kind', body ->> 'every', d.starts_on, d.due_on,
       (body ->> 'quantity')::int, body ->> 'note', o.id, NULL)::campaign_plan FROM campaign_days(f, body) d),
-    coalesce(body ->> 'strategy', 'create'), coalesce((body ->> 'dry_run')::boolean, false), request_id);
+    '{}', coalesce(body ->> 'strategy', 'create'), coalesce((body ->> 'dry_run')::boolean, false), request_id);
 END $$;
 CREATE FUNCTION campaign_planning_refuse(c campaign, unit text) RETURNS void LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -322,36 +373,47 @@ CREATE FUNCTION campaign_split(quantity bigint, weights bigint[], start bigint) 
   ranked AS (SELECT p.n, p.low, row_number() OVER (ORDER BY p.rest DESC, p.turn) AS place, quantity - sum(p.low) OVER () AS over FROM part p)
   SELECT array_agg((r.low + CASE WHEN r.place <= r.over THEN 1 ELSE 0 END)::bigint ORDER BY r.n) FROM ranked r $$;
 
--- What a unit's subordinates are to do of what it is to do itself: each the same, or all together as much.
+-- What a unit is to do itself, to be copied down: of one phase or of all, from a day on.
+CREATE FUNCTION campaign_copied(c campaign, unit organization, phase uuid, since date) RETURNS SETOF campaign_assignment LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN QUERY SELECT a.* FROM campaign_assignment a
+    WHERE a.campaign_id = c.id AND a.scope_key = unit.scope_key AND a.organization_id = unit.id AND a.due_on >= since AND (phase IS NULL OR a.phase_id = phase);
+END $$;
+-- What its subordinates are to do of it: each the same, or all together as much. (A quantity beyond what is kept is one too many here, and refused.)
 CREATE FUNCTION campaign_copies(c campaign, unit organization, below text, phase uuid, since date, of_kinds text[], excepted uuid[], weights jsonb, split boolean,
     more_note text) RETURNS campaign_plan[] LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  found campaign_plan[];
+  pairs bigint;
 BEGIN
-  RETURN ARRAY(
-    WITH source AS MATERIALIZED (
-      SELECT s.*, row_number() OVER (ORDER BY s.phase_id, s.kind, s.due_on) AS nr,
-        sum(s.quantity) OVER (PARTITION BY s.phase_id, s.kind ORDER BY s.due_on) - s.quantity AS before
-      FROM (SELECT a.phase_id, f.code AS phase, a.kind, a.due_on, sum(a.quantity) AS quantity, CASE WHEN count(*) = 1 THEN min(a.every) END AS every,
-          CASE WHEN count(*) = 1 THEN min(a.starts_on) END AS starts_on, (array_agg(a.id ORDER BY a.id))[1] AS id
-        FROM campaign_assignment a JOIN campaign_phase f ON f.id = a.phase_id
-        WHERE a.campaign_id = c.id AND a.organization_id = unit.id AND a.quantity > 0 AND a.due_on >= since AND (phase IS NULL OR a.phase_id = phase)
-        GROUP BY 1, 2, 3, 4) s
-    ), taker AS MATERIALIZED (
-      SELECT s.nr, o.id, o.code, o.scope_key, row_number() OVER (PARTITION BY s.nr ORDER BY o.scope_key) AS n,
-        coalesce((weights ->> o.id::text)::bigint, 1) AS weight
-      FROM source s JOIN organization_span x ON x.validity @> s.due_on AND x.scope_key > below AND x.scope_key < below || '~'
-        JOIN organization o ON o.id = x.organization_id
-      WHERE o.id <> ALL (excepted) AND o.scope_key ^@ c.scope_key
-        AND (x.kind = ANY (of_kinds) OR (of_kinds IS NULL AND NOT o.attached AND x.parent_id = unit.id))
-    ), parts AS (
-      SELECT s.nr, campaign_split(s.quantity::bigint, array_agg(t.weight ORDER BY t.n), s.before::bigint) AS list
-      FROM source s JOIN taker t USING (nr) WHERE split GROUP BY s.nr, s.quantity, s.before
-    )
-    SELECT ROW(s.phase_id, s.phase, t.id, t.code, t.scope_key, s.kind, s.every, s.starts_on, s.due_on, CASE WHEN split THEN p.list[t.n] ELSE s.quantity END::int,
-      more_note, me_seat(), s.id)::campaign_plan
-    FROM source s JOIN taker t USING (nr) LEFT JOIN parts p USING (nr)
-    WHERE NOT split OR p.list[t.n] > 0
-    ORDER BY t.scope_key, s.nr
-    LIMIT 100001);
+  WITH source AS MATERIALIZED (
+    SELECT s.*, row_number() OVER (ORDER BY s.phase_id, s.kind, s.due_on) AS nr,
+      sum(s.quantity) OVER (PARTITION BY s.phase_id, s.kind ORDER BY s.due_on) - s.quantity AS before
+    FROM (SELECT a.phase_id, f.code AS phase, a.kind, a.due_on, sum(a.quantity) AS quantity, CASE WHEN count(*) = 1 THEN min(a.every) END AS every,
+        CASE WHEN count(*) = 1 THEN min(a.starts_on) END AS starts_on, (array_agg(a.id ORDER BY a.id))[1] AS id
+      FROM campaign_copied(c, unit, phase, since) a JOIN campaign_phase f ON f.id = a.phase_id
+      WHERE a.quantity > 0
+      GROUP BY 1, 2, 3, 4) s
+  ), near AS MATERIALIZED (
+    SELECT s.nr, o.id, o.code, o.scope_key
+    FROM source s JOIN organization_span x ON x.validity @> s.due_on AND x.scope_key > below AND x.scope_key < below || '~'
+      JOIN organization o ON o.id = x.organization_id
+    WHERE o.id <> ALL (excepted) AND o.scope_key ^@ c.scope_key
+      AND (x.kind = ANY (of_kinds) OR (of_kinds IS NULL AND NOT o.attached AND x.parent_id = unit.id))
+    LIMIT 100001
+  ), taker AS MATERIALIZED (
+    SELECT n.*, row_number() OVER (PARTITION BY n.nr ORDER BY n.scope_key) AS n, coalesce((weights ->> n.id::text)::bigint, 1) AS weight FROM near n
+  ), parts AS (
+    SELECT s.nr, campaign_split(s.quantity::bigint, array_agg(t.weight ORDER BY t.n), s.before::bigint) AS list
+    FROM source s JOIN taker t USING (nr) WHERE split GROUP BY s.nr, s.quantity, s.before
+  )
+  SELECT coalesce(array_agg(ROW(s.phase_id, s.phase, t.id, t.code, t.scope_key, s.kind, s.every, s.starts_on, s.due_on,
+      least(CASE WHEN split THEN p.list[t.n] ELSE s.quantity END, 1000001)::int, more_note, me_seat(), s.id)::campaign_plan
+      ORDER BY t.scope_key, s.nr) FILTER (WHERE NOT split OR p.list[t.n] > 0), '{}'), (SELECT count(*) FROM near)
+    INTO found, pairs
+  FROM source s JOIN taker t USING (nr) LEFT JOIN parts p USING (nr);
+  PERFORM campaign_plan_bound(pairs);
+  RETURN found;
 END $$;
 CREATE FUNCTION campaign_assignments_copy_down(ref text, body jsonb, request_id text) RETURNS TABLE (status int, body_out text) LANGUAGE plpgsql AS $$
 DECLARE
@@ -363,7 +425,9 @@ DECLARE
   listed jsonb := coalesce(nullif(body -> 'weights', 'null'), '[]');
   weights jsonb;
   split boolean := body ->> 'share' = 'split';
+  since date := coalesce((body ->> 'from')::date, today());
   wanted campaign_plan[];
+  parted uuid[] := '{}';
 BEGIN
   SELECT * INTO unit FROM organization x WHERE x.id = CASE WHEN body ->> 'organization' IS NULL THEN me_seat() ELSE organization_id(body ->> 'organization') END;
   SELECT * INTO below FROM organization x WHERE x.id = (SELECT organization_id(body ->> 'under'));
@@ -378,13 +442,25 @@ BEGIN
   IF NOT may_write(c.programme_id, unit.scope_key) THEN
     PERFORM fail(403, 'forbidden', NULL, format('%s lies outside of what you define.', unit.code));
   END IF;
-  wanted := campaign_copies(c, unit, coalesce(below.scope_key, unit.scope_key), phase, coalesce((body ->> 'from')::date, today()),
+  wanted := campaign_copies(c, unit, coalesce(below.scope_key, unit.scope_key), phase, since,
     text_list(nullif(body -> 'kinds', 'null')), excepted, coalesce(weights, '{}'), split, body ->> 'note');
-  IF wanted = '{}' THEN PERFORM refuse(fault('#/organization', 'nothing_there', 'it has nothing to copy down, or nobody to copy it to')); END IF;
-  RETURN QUERY SELECT 200, campaign_plan_put(c, wanted, coalesce(body ->> 'strategy', 'create'), coalesce((body ->> 'dry_run')::boolean, false), request_id);
+  -- (as it is copied anew: who had a part and is given none now has none)
+  IF split THEN parted := ARRAY(SELECT s.id FROM campaign_copied(c, unit, phase, since) s); END IF;
+  IF wanted = '{}' AND NOT EXISTS (SELECT FROM campaign_assignment a WHERE a.copied_from = ANY (parted)) THEN
+    PERFORM refuse(fault('#/organization', 'nothing_there', 'it has nothing to copy down, or nobody to copy it to'));
+  END IF;
+  RETURN QUERY SELECT 200, campaign_plan_put(c, wanted, parted, coalesce(body ->> 'strategy', 'create'), coalesce((body ->> 'dry_run')::boolean, false), request_id);
 END $$;
 
 -- ---- one by one ------------------------------------------------------------------------------------------------
+-- The assignment as it is now, held until it is changed; it is no longer the caller's to change: 412.
+CREATE FUNCTION campaign_assignment_hold(a campaign_assignment) RETURNS campaign_assignment LANGUAGE plpgsql AS $$
+DECLARE held campaign_assignment;
+BEGIN
+  SELECT * INTO held FROM campaign_assignment x WHERE x.id = a.id FOR UPDATE;
+  IF NOT FOUND THEN PERFORM fail(412, 'version_conflict'); END IF;
+  RETURN held;
+END $$;
 -- Writes a change of one row, if it is the version that is meant.
 CREATE FUNCTION campaign_assignment_write(was campaign_assignment, new campaign_assignment, c campaign, if_match text, request_id text)
   RETURNS campaign_assignment LANGUAGE plpgsql AS $$
@@ -410,13 +486,16 @@ DECLARE
   a campaign_assignment := campaign_assignment_at(ref, assignment_ref);
   c campaign;
   f campaign_phase;
-  was campaign_assignment := a;
-  own boolean := a.setter_id = a.organization_id;
+  was campaign_assignment;
+  own boolean;
 BEGIN
   SELECT * INTO c FROM campaign x WHERE x.id = a.campaign_id;
   SELECT * INTO f FROM campaign_phase x WHERE x.id = a.phase_id;
   IF NOT campaign_may_enter(c.id, c.programme_id, a.scope_key) THEN PERFORM campaign_planning_refuse(c, a.organization_code); END IF;
   PERFORM campaign_to_plan(ref);
+  was := campaign_assignment_hold(a);
+  a := was;
+  own := a.setter_id = a.organization_id;
   IF patch ? 'quantity' THEN a.quantity := coalesce((patch ->> 'quantity')::int, a.set_quantity); END IF;
   IF patch ? 'due_on' THEN a.due_on := coalesce((patch ->> 'due_on')::date, a.set_due_on); END IF;
   IF patch ? 'reason' THEN a.reason := patch ->> 'reason'; END IF;
@@ -440,7 +519,7 @@ DECLARE
   a campaign_assignment := campaign_assignment_at(ref, assignment_ref);
   c campaign;
   f campaign_phase;
-  was campaign_assignment := a;
+  was campaign_assignment;
 BEGIN
   SELECT * INTO c FROM campaign x WHERE x.id = a.campaign_id;
   SELECT * INTO f FROM campaign_phase x WHERE x.id = a.phase_id;
@@ -449,6 +528,8 @@ BEGIN
   END IF;
   PERFORM campaign_to_plan(ref);
   PERFORM refuse(campaign_day_fault(f, '#/due_on', body ->> 'due_on'));
+  was := campaign_assignment_hold(a);
+  a := was;
   a.set_quantity := (body ->> 'quantity')::int;
   a.set_due_on := (body ->> 'due_on')::date;
   a.note := body ->> 'note';
@@ -472,6 +553,7 @@ BEGIN
   END IF;
   PERFORM campaign_to_plan(ref);
   IF if_match IS NULL THEN PERFORM fail(428, 'precondition_required'); END IF;
+  a := campaign_assignment_hold(a);
   DELETE FROM campaign_assignment x WHERE x.id = a.id AND (if_match = '*' OR x.version::text = ANY (string_to_array(if_match, ',')));
   IF NOT FOUND THEN PERFORM fail(412, 'version_conflict'); END IF;
   PERFORM journal('delete', 'campaign_assignment', a.id, a.version + 1, a.scope_key, campaign_assignment_state(a, c.code, phase, unit_code(a.setter_id)), NULL,
@@ -483,9 +565,11 @@ GRANT EXECUTE ON FUNCTION campaign_assignment_settable(uuid, uuid, text), campai
   campaign_assignment_json(campaign_assignment), campaign_assignment_at(text, text), campaign_assignment_answer(campaign_assignment),
   filter_assignment_phase(text, text, text), campaign_days(campaign_phase, jsonb), campaign_day_fault(campaign_phase, text, text),
   campaign_plan_faults(campaign_phase, jsonb), campaign_to_plan(text), campaign_plan_figures(int, int, text, text),
-  campaign_plan_put(campaign, campaign_plan[], text, boolean, text), campaign_assignment_refuse(text, text), campaign_plan_write(campaign, text),
+  campaign_plan_clash(text, boolean, text, text, date, boolean, boolean), campaign_plan_bound(bigint), campaign_plan_hold(campaign_plan[], uuid[]),
+  campaign_plan_put(campaign, campaign_plan[], uuid[], text, boolean, text), campaign_assignment_refuse(text, text), campaign_plan_write(campaign, text),
   campaign_units_faults(campaign, jsonb, organization), campaign_assignments_set(text, jsonb, text), campaign_there_faults(campaign_phase, jsonb),
   campaign_assignments_own(text, jsonb, text), campaign_planning_refuse(campaign, text), campaign_split(bigint, bigint[], bigint),
+  campaign_copied(campaign, organization, uuid, date), campaign_assignment_hold(campaign_assignment),
   campaign_copies(campaign, organization, text, uuid, date, text[], uuid[], jsonb, boolean, text), campaign_assignments_copy_down(text, jsonb, text),
   campaign_assignment_write(campaign_assignment, campaign_assignment, campaign, text, text), campaign_assignment_adjust(text, text, jsonb, text, text),
   campaign_assignment_reset(text, text, jsonb, text, text), campaign_assignment_delete(text, text, boolean, text, text) TO tiendo_service;

@@ -93,3 +93,41 @@ def test_of_many_who_change_the_same_campaign_one_is_let_through(world, caller):
     assert sorted(a.status for a in answers) == [200] + [412] * 5
     kept = next(a for a in answers if a.status == 200).json()
     assert manager.get(f"/v1/campaigns/{made['code']}").json() == kept
+
+
+WISH = {"phase": "GD2", "kind": "conference", "quantity": 10, "due_on": "2026-09-30", "organizations": ["AA-W1"]}
+# What is done to an assignment of ten, besides setting it to twelve with all others.
+MEANWHILE = {
+    "adjusted": lambda world, caller, row: caller(world.at("AA-W1", "reporter").token).patch(row, {"quantity": 3, "reason": "Ít người"}, "*"),
+    "set anew": lambda world, caller, row: caller(world.at("AA-TU", "manager").token).put(row, {"quantity": 7, "due_on": "2026-09-30"}, [("If-Match", "*")]),
+    "put off": lambda world, caller, row: caller(world.at("AA-TU", "manager").token).put(row, {"quantity": 10, "due_on": "2026-10-31"}, [("If-Match", "*")]),
+    "taken away": lambda world, caller, row: caller(world.at("AA-TU", "manager").token).request("DELETE", row, None, [("If-Match", "*")]),
+}
+# (set_quantity, quantity, reason, version) of each in the end, whichever came first
+OUTCOMES = {
+    ("adjusted", "many"): [(12, 3, "Ít người", 3)], ("adjusted", "one"): [(12, 3, "Ít người", 3)],
+    ("set anew", "many"): [(7, 7, None, 3)], ("set anew", "one"): [(12, 12, None, 3)],
+    ("put off", "many"): [(10, 10, None, 3)], ("put off", "one"): [(10, 10, None, 2), (12, 12, None, 1)],
+    ("taken away", "many"): [], ("taken away", "one"): [(12, 12, None, 1)],
+}
+
+
+@pytest.mark.parametrize("act,first", OUTCOMES)
+def test_what_is_set_anew_with_many_is_judged_as_it_stands_then(world, cluster, caller, act, first):
+    manager = world.at("AA-TU", "manager")
+    path = f"/v1/campaigns/{campaigns.campaign(world)['code']}/assignments"
+    world.must(manager.post(path, WISH), 200)
+    row = manager.items(path)[0]["id"]
+    address = f"{path}/{row}" + ("/setting" if act in ("set anew", "put off") else "")
+    acts = {"one": lambda: patient(lambda: MEANWHILE[act](world, caller, address)),
+            "many": lambda: patient(lambda: caller(manager.token).post(path, {**WISH, "quantity": 12, "strategy": "replace"}))}
+    order = [first, "many" if first == "one" else "one"]
+    answers = dict(zip(order, held_up(cluster, [acts[name] for name in order])))
+    assert answers["many"].status == 200 and answers["one"].status in (200, 204), answers
+    found = [(a["set_quantity"], a["quantity"], a["reason"], a["version"]) for a in manager.items(path, sort="-due_on")]
+    assert found == OUTCOMES[act, first]
+    told = cluster.query("SELECT version, before ->> 'version', before ->> 'quantity', after ->> 'quantity' FROM journal WHERE resource_id = %s"
+                         " AND resource_type = 'campaign_assignment' ORDER BY seq", [row])
+    assert [int(v) for v, *_ in told] == list(range(1, len(told) + 1))
+    for (_, _, _, now), (version, before, was, _) in zip(told, told[1:]):
+        assert (int(before), was) == (version - 1, now), "each begins where the one before it ended"

@@ -1,4 +1,5 @@
 """What units are to do in a campaign: set from above, planned and adjusted by themselves, copied down, and how much of it is done."""
+import time
 from datetime import date, timedelta
 
 import pytest
@@ -59,8 +60,8 @@ def faults(answer):
 # ---- setting ---------------------------------------------------------------------------------------------------
 def test_setting_one_unit_one_day(world, aa, code):
     made = given(world, aa, code, **wish(note="Theo kế hoạch quý III"))
-    assert {k: made[k] for k in ("dry_run", "created", "replaced", "unchanged", "skipped", "units", "quantity")} == {
-        "dry_run": False, "created": 1, "replaced": 0, "unchanged": 0, "skipped": 0, "units": 1, "quantity": 4}
+    assert {k: made[k] for k in ("dry_run", "created", "replaced", "removed", "unchanged", "skipped", "units", "quantity")} == {
+        "dry_run": False, "created": 1, "replaced": 0, "removed": 0, "unchanged": 0, "skipped": 0, "units": 1, "quantity": 4}
     assert made["items"] == [{"phase": "GD2", "organization": "AA-W1", "kind": "conference", "every": None, "starts_on": None, "due_on": "2026-09-30",
                               "change": "created", "old": None,
                               "new": {"set_quantity": 4, "quantity": 4, "set_by": "AA-TU", "note": "Theo kế hoạch quý III"}}]
@@ -193,8 +194,59 @@ def test_create_refuses_the_whole_and_names_the_units(world, aa, code):
     given(world, aa, code, **wish())
     answer = aa.post(path(code), wish(quantity=5, organizations=["AA-W1", "AA-W2"]))
     assert answer.status == 409 and answer.code == "already_exists"
-    assert [e["detail"] for e in answer.json()["errors"]] == ["AA-W1 already has conference due on 2026-09-30"]
+    called = one(aa, code)["kind_name"]
+    assert [e["detail"] for e in answer.json()["errors"]] == [f"AA-W1 already has {called} due on 2026-09-30, set by AA-TU"]
     assert [(r["organization"], r["quantity"]) for r in rows(aa, code)] == [("AA-W1", 4)]
+
+
+def test_a_clash_says_in_vietnamese_what_is_there_and_whose(world, aa, code):
+    def says(by, *rest, **body):
+        answer = by.post(path(code, *rest), body, [("Accept-Language", "vi")])
+        assert answer.status == 409 and answer.code == "already_exists"
+        return answer.json()["errors"][0]["detail"]
+    given(world, aa, code, **wish())
+    me = world.at("AA-W1", "reporter")
+    called = one(aa, code)["kind_name"]
+    assert called != "conference"
+    assert says(aa, **wish(quantity=5)) == f"AA-W1 đã được giao nhiệm vụ {called} với hạn 30/09/2026, do AA-TU giao"
+    assert says(me, "own", phase="GD2", kind="conference", quantity=4, due_on="2026-09-30").endswith("do AA-TU giao: hãy điều chỉnh nhiệm vụ đó")
+    given(world, me, code, "own", phase="GD2", kind="seminar", quantity=4, due_on="2026-09-30")
+    called = one(aa, code, kind="seminar")["kind_name"]
+    for by, rest, body in ((me, ["own"], dict(phase="GD2", kind="seminar", quantity=1, due_on="2026-09-30")), (aa, [], wish(kind="seminar"))):
+        assert says(by, *rest, **body) == f"AA-W1 đã tự đề ra kế hoạch {called} với hạn 30/09/2026"
+
+
+def test_what_is_due_every_week_and_every_month_meets_where_both_end(world, aa, code):
+    """On Sunday 31 January 2027."""
+    given(world, aa, code, **wish(due_on=None, every="week", **{"from": "2027-01-01", "to": "2027-01-31"}))
+    monthly = wish(due_on=None, every="month", quantity=9, **{"from": "2027-01-01", "to": "2027-02-28"})
+    answer = aa.post(path(code), monthly)
+    assert answer.status == 409 and answer.code == "already_exists"
+    assert [e["detail"] for e in answer.json()["errors"]] == [f"AA-W1 already has {rows(aa, code)[0]['kind_name']} due on 2027-01-31 of another series: there is one on a day"]
+    kept = given(world, aa, code, **monthly, strategy="skip")
+    assert (kept["created"], kept["skipped"]) == (1, 1) and {r["due_on"]: r["every"] for r in rows(aa, code)}["2027-01-31"] == "week"
+    made = given(world, aa, code, **monthly, strategy="replace")
+    assert (made["replaced"], made["unchanged"]) == (1, 1)
+    assert [(r["due_on"], r["every"], r["quantity"]) for r in rows(aa, code)][-2:] == [("2027-01-31", "month", 9), ("2027-02-28", "month", 9)]
+
+
+def test_what_a_superior_sets_over_a_plan_of_one_s_own_is_the_superior_s(world, aa, code, cluster):
+    """As much of it, on the same day."""
+    me = world.at("AA-W1", "reporter")
+    given(world, me, code, "own", phase="GD2", kind="conference", quantity=4, due_on="2026-09-30")
+    row = one(aa, code)
+    gone = lambda: me.request("DELETE", path(code, row["id"], "own"), None, [("If-Match", "*")])  # noqa: E731
+    assert aa.post(path(code), wish()).code == "already_exists"
+    assert given(world, aa, code, **wish(strategy="skip"))["skipped"] == 1 and one(aa, code)["own"]
+    tried = given(world, aa, code, **wish(strategy="replace"), dry_run=True)
+    made = given(world, aa, code, **wish(strategy="replace"))
+    assert {**tried, "dry_run": False} == made and made["replaced"] == 1
+    assert [made["items"][0][w]["set_by"] for w in ("old", "new")] == ["AA-W1", "AA-TU"]
+    now = one(aa, code)
+    assert (now["id"], now["set_by"], now["own"], now["version"]) == (row["id"], "AA-TU", False, 2)
+    assert gone().status == 403 and faults(patch(me, code, row, {"quantity": 1})) == {("#/reason", "required")}
+    assert cluster.query("SELECT before ->> 'set_by', after ->> 'set_by' FROM journal WHERE resource_id = %s AND action = 'update'", [row["id"]]) == [("AA-W1", "AA-TU")]
+    assert given(world, aa, code, **wish())["unchanged"] == 1
 
 
 def test_skip_leaves_what_is_there_and_replace_sets_it_anew(world, aa, code):
@@ -244,12 +296,27 @@ def test_one_sets_where_one_defines(world, code):
     assert world.at("AA-W1", "reporter").post(path(code), wish()).status == 403
 
 
-def test_more_rows_than_one_request_may_make_are_refused(world, aa, cluster):
-    """Every week of ninety years for every unit."""
-    long = campaigns.campaign(world, phases=[{"code": "GD1", "starts_on": "2026-01-01", "ends_on": "2600-12-31"}])["code"]
-    answer = aa.post(path(long), {"phase": "GD1", "kind": "conference", "quantity": 1, "every": "week", "under": "AA-TU"})
-    assert answer.status == 422 and answer.code == "too_many_rows"
+def test_more_rows_than_one_request_may_make_are_refused(world, aa):
+    """Every week of a thousand years for every unit; counted before they are made."""
+    long = campaigns.campaign(world, phases=[{"code": "GD1", "starts_on": "1900-01-01", "ends_on": "2999-12-31"}])["code"]
+    weekly = {"phase": "GD1", "kind": "conference", "quantity": 1, "every": "week"}
+    for body in ({"under": "AA-TU"}, {"organizations": ["AA-W1", "AA-W2"]}):
+        begun = time.monotonic()
+        answer = aa.post(path(long), {**weekly, **body})
+        assert answer.status == 422 and answer.code == "too_many_rows"
+        assert time.monotonic() - begun < 10
     assert rows(aa, long) == []
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1899-12-31", "3000-01-01", "9999-12-31"])
+def test_days_are_of_this_age(world, aa, code, day):
+    for member in ("due_on", "from"):
+        answer = aa.post(path(code), wish(**{"phase": "GD1", "due_on": None, **({"every": "week"} if member == "from" else {}), member: day}))
+        assert answer.status == 422 and (f"#/{member}", "out_of_range") in faults(answer)
+    given(world, aa, code, **wish(phase="GD1", due_on="2026-05-31"))
+    row = one(aa, code)
+    assert faults(anew(aa, code, row, due_on=day)) == {("#/due_on", "out_of_range")}
+    assert ("#/due_on", "out_of_range") in faults(patch(world.at("AA-W1", "reporter"), code, row, {"due_on": day, "reason": "Vì"}))
 
 
 # ---- one's own -----------------------------------------------------------------------------------------------------
@@ -412,6 +479,53 @@ def test_split_by_weights(world, aa, code):
     weights = [{"organization": "AA-W1-C1", "weight": 3}, {"organization": "AA-W1-C4", "weight": 0}]
     given(world, ward, code, "copy-down", share="split", kinds=[CELL], weights=weights, **{"from": "2026-07-01"})
     assert {r["organization"]: r["quantity"] for r in rows(ward, code, set_by="AA-W1")} == {"AA-W1-C1": 4, "AA-W1-C2": 2, "AA-W1-C3": 1}
+
+
+def test_split_anew_takes_back_what_has_become_nothing(world, aa, code, cluster):
+    given(world, aa, code, **wish(quantity=4))
+    me, ward = world.at("AA-W1", "reporter"), world.at("AA-W1", "manager")
+    split = {"share": "split", "kinds": [CELL], "from": "2026-07-01"}
+    parts = lambda: {r["organization"]: r["quantity"] for r in rows(ward, code, set_by="AA-W1")}  # noqa: E731
+    given(world, ward, code, "copy-down", **split)
+    assert parts() == dict.fromkeys(CELLS, 1)
+    world.must(patch(me, code, one(aa, code, organization="AA-W1"), {"quantity": 3, "reason": "Ít chi bộ"}), 200)
+    answer = ward.post(path(code, "copy-down"), split)
+    assert answer.status == 409 and answer.code == "already_exists" and [e["detail"].split()[0] for e in answer.json()["errors"]] == [CELLS[3]]
+    kept = given(world, ward, code, "copy-down", **split, strategy="skip")
+    assert (kept["unchanged"], kept["skipped"], kept["removed"]) == (3, 1, 0) and parts() == dict.fromkeys(CELLS, 1)
+    tried = given(world, ward, code, "copy-down", **split, strategy="replace", dry_run=True)
+    assert parts() == dict.fromkeys(CELLS, 1)
+    made = given(world, ward, code, "copy-down", **split, strategy="replace")
+    assert {**tried, "dry_run": False} == made and (made["removed"], made["unchanged"], made["quantity"]) == (1, 3, 3)
+    assert [(i["organization"], i["change"], i["old"]["set_quantity"], i["new"]) for i in made["items"]] == [(CELLS[3], "removed", 1, None)]
+    assert parts() == dict.fromkeys(CELLS[:3], 1)
+    assert cluster.query("SELECT action, version, before ->> 'organization' FROM journal WHERE resource_type = 'campaign_assignment' AND action = 'delete'"
+                         " AND before ->> 'campaign' = %s", [code]) == [("delete", 2, CELLS[3])]
+    # excepted, and of other weights
+    made = given(world, ward, code, "copy-down", **split, strategy="replace", **{"except": CELLS[:1]})
+    assert parts() == dict.fromkeys(CELLS[1:], 1) and (made["created"], made["removed"], made["unchanged"]) == (1, 1, 2)
+    given(world, ward, code, "copy-down", **split, strategy="replace", weights=[{"organization": c, "weight": 0} for c in CELLS[1:]])
+    assert parts() == {CELLS[0]: 3}
+    # put off by the unit, and at last brought down to nothing
+    world.must(patch(me, code, one(aa, code, organization="AA-W1"), {"due_on": "2026-10-31"}), 200)
+    made = given(world, ward, code, "copy-down", **split, strategy="replace")
+    assert (made["created"], made["removed"]) == (3, 1) and {r["due_on"] for r in rows(ward, code, set_by="AA-W1")} == {"2026-10-31"}
+    world.must(patch(me, code, one(aa, code, organization="AA-W1"), {"quantity": 0}), 200)
+    assert given(world, ward, code, "copy-down", **split, strategy="replace")["removed"] == 3 and parts() == {}
+    answer = ward.post(path(code, "copy-down"), {**split, "strategy": "replace"})
+    assert answer.status == 422 and faults(answer) == {("#/organization", "nothing_there")}
+
+
+def test_a_trial_refuses_what_the_run_would_a_quantity_beyond_what_is_kept(world, aa, code):
+    """Two of a million that the unit put on one day."""
+    given(world, aa, code, **wish(quantity=1000000))
+    given(world, aa, code, **wish(quantity=1000000, due_on="2026-10-31"))
+    world.must(patch(world.at("AA-W1", "reporter"), code, rows(aa, code)[0], {"due_on": "2026-10-31", "reason": "Lùi ngày"}), 200)
+    for share, kinds in (("each", [CELL]), ("split", ["party_building_board"])):
+        for trial in (True, False):
+            answer = aa.post(path(code, "copy-down"), {"organization": "AA-W1", "share": share, "kinds": kinds, "from": "2026-07-01", "dry_run": trial})
+            assert answer.status == 422 and faults(answer) == {("#/share", "too_large")}, answer
+    assert given(world, aa, code, "copy-down", organization="AA-W1", share="split", kinds=[CELL], **{"from": "2026-07-01"})["quantity"] == 2000000
 
 
 def test_what_the_unit_made_of_it_is_copied(world, aa, code):
