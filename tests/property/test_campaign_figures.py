@@ -8,7 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 TODAY = date(2026, 11, 21)
-UNITS = ["AA-TU", "AA-W1", "AA-W1-C1", "AA-W1-C2", "AA-W1-C3", "AA-W2", "AA-W2-C1"]
+LIVING = ["AA-TU", "AA-W1", "AA-W1-C1", "AA-W1-C2", "AA-W1-C3", "AA-W2", "AA-W2-C1", "AA-W2-M3"]
+# What has ended, with what it went over into and the last day: AA-W2-M1 into -M2, that into -M3.
+HEIRS = {"AA-W2-M1": ("AA-W2-M2", date(2026, 7, 31)), "AA-W2-M2": ("AA-W2-M3", date(2026, 8, 31))}
+UNITS = [*LIVING, *HEIRS]
 KINDS = ["conference", "seminar"]
 OPEN = ("planned", "under_way", "postponed")
 PEOPLE = ["cadres_and_members", "core_force"]
@@ -30,12 +33,20 @@ def acts(draw):
 worlds = st.fixed_dictionaries({
     "acts": st.lists(acts(), max_size=14),
     "asked": st.dictionaries(st.tuples(st.sampled_from(UNITS), st.sampled_from(KINDS), days), st.integers(0, 5), max_size=12), "moved": st.booleans(),
-    "said": st.dictionaries(st.tuples(st.sampled_from(UNITS), st.sampled_from(PEOPLE)), st.tuples(st.integers(0, 50), st.integers(50, 90), st.booleans()), max_size=9),
+    # which of them are copies of which: (of what, copy), by their numbers
+    "copies": st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=4), "taken_back": st.integers(0, 2),
+    "said": st.dictionaries(st.tuples(st.sampled_from(UNITS), st.sampled_from(PEOPLE)),
+                            st.tuples(st.integers(0, 50), st.integers(50, 90), st.booleans(), st.sampled_from([date(2026, 7, 1), date(2026, 8, 5), date(2026, 9, 1)])), max_size=9),
     "kept_after": st.integers(0, 30), "taken_away": st.integers(0, 3)})
 
 
+def heirs(unit):
+    """Whatever it went over into, one after the other."""
+    return [HEIRS[unit][0], *heirs(HEIRS[unit][0])] if unit in HEIRS else []
+
+
 def beneath(unit, top):
-    return unit == top or top == "AA-TU" or unit.startswith(top + "-")
+    return unit == top or top == "AA-TU" or unit.startswith(top + "-") or top in heirs(unit)
 
 
 # ---- the world, by rows ---------------------------------------------------------------------------------------
@@ -51,8 +62,8 @@ def build(cluster, code, w):
     steps += [(f"INSERT INTO campaign_assignment ({named}, kind, set_quantity, set_due_on, quantity, due_on, setter_id) SELECT {same}, %s, 1, %s, %s, %s, o.id {where}",
                [kind, due, quantity, due, code, unit]) for (unit, kind, due), quantity in w["asked"].items()]
     steps += [(f"INSERT INTO campaign_reach ({named}, of, covers, reached, base, base_source, base_on, counted_on, on_behalf, entered_by, seat_id)"
-               f" SELECT {same}, %s, %s, %s, %s, 'Danh sách', '2026-07-01', '2026-07-01', false, o.code, o.id {where}",
-               [of, "subtree" if covers else "own", reached, base, code, unit]) for (unit, of), (reached, base, covers) in w["said"].items()]
+               f" SELECT {same}, %s, %s, %s, %s, 'Danh sách', '2026-07-01', %s, false, o.code, o.id {where}",
+               [of, "subtree" if covers else "own", reached, base, day, code, unit]) for (unit, of), (reached, base, covers, day) in w["said"].items()]
     for n, (sql, values) in enumerate(steps):
         if n == w["kept_after"]:
             cluster.query("SELECT activity_fold(5000), campaign_standing_fold(2)")
@@ -60,13 +71,26 @@ def build(cluster, code, w):
     gone = w["acts"][-w["taken_away"]:] if w["taken_away"] else []
     cluster.query("WITH x AS (DELETE FROM activity WHERE id IN (SELECT a.id FROM activity a JOIN campaign c ON c.id = a.campaign_id WHERE c.code = %s"
                   " ORDER BY a.id DESC LIMIT %s) RETURNING 1) SELECT count(*) FROM x", [code, len(gone)])
+    # copies: of what comes before them alone, so that nothing is a copy of itself; some of them are copies no more
+    rows = list(w["asked"])
+    made = {rows[other]: rows[one] for one, other in w["copies"] if one < other < len(rows)}
+    which = "SELECT a.id FROM campaign_assignment a JOIN campaign c ON c.id = a.campaign_id WHERE c.code = %s AND a.organization_code = %s AND a.kind = %s AND a.set_due_on = %s"
+    for other, one in made.items():
+        cluster.query(f"UPDATE campaign_assignment SET copied_from = ({which}) WHERE id = ({which}) RETURNING 1", [code, *one, code, *other])
+    cluster.query("SELECT campaign_standing_fold(3)")
+    for other in list(made)[:w["taken_back"]]:
+        cluster.query(f"UPDATE campaign_assignment SET copied_from = NULL WHERE id = ({which}) RETURNING 1", [code, *other])
+        del made[other]
+    handed = set(made.values())
     if w["moved"]:  # the units put all of theirs off to one day
         cluster.query("WITH x AS (UPDATE campaign_assignment SET due_on = %s FROM campaign c WHERE c.id = campaign_id AND c.code = %s RETURNING 1) SELECT count(*) FROM x",
                       [TODAY - timedelta(1), code])
-        rows = cluster.query("SELECT a.organization_code, a.kind, a.id::text, a.quantity FROM campaign_assignment a JOIN campaign c ON c.id = a.campaign_id WHERE c.code = %s", [code])
-        w = w | {"asked": {(unit, kind, (TODAY - timedelta(1), id)): quantity for unit, kind, id, quantity in rows}}
+        rows = cluster.query("SELECT a.organization_code, a.kind, a.set_due_on, a.id::text, a.quantity FROM campaign_assignment a JOIN campaign c ON c.id = a.campaign_id"
+                             " WHERE c.code = %s", [code])
+        w = w | {"asked": {(unit, kind, (TODAY - timedelta(1), id)): quantity for unit, kind, day, id, quantity in rows
+                           if (unit, kind, day) not in handed}}
     else:
-        w = w | {"asked": {(unit, kind, (due, "")): quantity for (unit, kind, due), quantity in w["asked"].items()}}
+        w = w | {"asked": {(unit, kind, (due, "")): quantity for (unit, kind, due), quantity in w["asked"].items() if (unit, kind, due) not in handed}}
     return w["asked"], w["acts"][:len(w["acts"]) - len(gone)]
 
 
@@ -86,14 +110,16 @@ def recount(done, asked, top, kind=None):
             "planned": sum(a["planned"] for a in mine if a["status"] != "cancelled"), "done": sum(a["done"] for a in mine),
             "contacts_planned": sum(a["contacts_planned"] or 0 for a in mine), "contacts_reached": sum(a["contacts_reached"] or 0 for a in mine),
             **{f"activities_{s}": sum(a["status"] == s for a in mine) for s in (*OPEN, "done", "cancelled")},
-            "activities_late": sum(a["status"] in OPEN and a["ends_on"] < TODAY for a in mine), "units_reached": len({a["unit"] for a in mine if a["done"] > 0})}
+            "activities_late": sum(a["status"] in OPEN and a["ends_on"] < TODAY for a in mine), "units_reached": len({u for a in mine if a["done"] > 0 for u in (a["unit"], *heirs(a["unit"])) if u in LIVING})}
 
 
 def people(said, top, of):
     """(reached, base, beneath, difference): one level a branch."""
     mine = {unit: row for (unit, whom), row in said.items() if whom == of and beneath(unit, top)}
     def covering(unit):
-        return [u for u, (*_, covers) in mine.items() if covers and u != unit and beneath(unit, u)]
+        """From the lowest up: of a whole subtree, or of what it went over into, counted since."""
+        over = [u for u, (_, _, covers, day) in mine.items() if u != unit and beneath(unit, u) and (covers or (u in heirs(unit) and day > HEIRS[unit][1]))]
+        return sorted(over, key=lambda u: sum(beneath(u, other) for other in over), reverse=True)
     counted = [u for u in mine if not covering(u)]
     next_level = [u for u in mine if len(covering(u)) == 1]
     compared = {covering(u)[0] for u in next_level}
@@ -104,7 +130,13 @@ def people(said, top, of):
 
 @pytest.fixture(scope="module")
 def aa(world):
-    return world.at("AA-TU", "manager")
+    manager = world.at("AA-TU", "manager")
+    for unit in ("AA-W2-M1", "AA-W2-M2", "AA-W2-M3"):
+        world.unit(manager, unit, f"Chi bộ {unit}", "party_cell", "AA-W2")
+    for unit, (heir, last) in HEIRS.items():
+        world.must(manager.post("/v1/reorganizations", {"decision": "12-QĐ/TU", "effective_on": str(last + timedelta(1)),
+                                                        "steps": [{"kind": "merge", "organizations": [unit], "into": heir}]}))
+    return manager
 
 
 def same(item, wanted):
