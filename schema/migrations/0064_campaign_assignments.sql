@@ -217,7 +217,8 @@ BEGIN
   IF FOUND THEN PERFORM campaign_assignment_refuse(u.organization, u.setter); END IF;
   SELECT jsonb_build_object('dry_run', trial, 'created', count(*) FILTER (WHERE p.change = 'created'),
       'replaced', count(*) FILTER (WHERE p.change = 'replaced'), 'removed', count(*) FILTER (WHERE p.change = 'removed'), 'unchanged', count(*) FILTER (WHERE p.change = 'unchanged'),
-      'skipped', count(*) FILTER (WHERE p.change = 'skipped'), 'units', count(DISTINCT p.organization_id), 'quantity', coalesce(sum(p.quantity), 0))
+      'skipped', count(*) FILTER (WHERE p.change = 'skipped'), 'units', count(DISTINCT p.organization_id),
+      'overdue', count(*) FILTER (WHERE p.change IN ('created', 'replaced') AND p.due_on < today()), 'quantity', coalesce(sum(p.quantity), 0))
     INTO answer FROM plan_item p;
   answer := answer || jsonb_build_object('items', (SELECT coalesce(jsonb_agg(jsonb_build_object('phase', x.phase, 'organization', x.organization,
       'kind', x.kind, 'every', x.every, 'starts_on', x.starts_on, 'due_on', x.due_on, 'change', x.change,
@@ -379,7 +380,8 @@ BEGIN
   RETURN QUERY SELECT a.* FROM campaign_assignment a
     WHERE a.campaign_id = c.id AND a.scope_key = unit.scope_key AND a.organization_id = unit.id AND a.due_on >= since AND (phase IS NULL OR a.phase_id = phase);
 END $$;
--- What its subordinates are to do of it: each the same, or all together as much. (A quantity beyond what is kept is one too many here, and refused.)
+-- What its subordinates are to do of it: each the same, or all together as much. (A quantity beyond what is kept is one too many here, and refused; none
+-- where nobody has any weight, 0 for who gets no part.)
 CREATE FUNCTION campaign_copies(c campaign, unit organization, below text, phase uuid, since date, of_kinds text[], excepted uuid[], weights jsonb, split boolean,
     more_note text) RETURNS campaign_plan[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -408,8 +410,8 @@ BEGIN
     FROM source s JOIN taker t USING (nr) WHERE split GROUP BY s.nr, s.quantity, s.before
   )
   SELECT coalesce(array_agg(ROW(s.phase_id, s.phase, t.id, t.code, t.scope_key, s.kind, s.every, s.starts_on, s.due_on,
-      least(CASE WHEN split THEN p.list[t.n] ELSE s.quantity END, 1000001)::int, more_note, me_seat(), s.id)::campaign_plan
-      ORDER BY t.scope_key, s.nr) FILTER (WHERE NOT split OR p.list[t.n] > 0), '{}'), (SELECT count(*) FROM near)
+      CASE WHEN NOT split THEN least(s.quantity, 1000001) WHEN p.list IS NOT NULL THEN least(p.list[t.n], 1000001) END::int,
+      more_note, me_seat(), s.id)::campaign_plan ORDER BY t.scope_key, s.nr), '{}'), (SELECT count(*) FROM near)
     INTO found, pairs
   FROM source s JOIN taker t USING (nr) LEFT JOIN parts p USING (nr);
   PERFORM campaign_plan_bound(pairs);
@@ -449,6 +451,12 @@ BEGIN
   IF wanted = '{}' AND NOT EXISTS (SELECT FROM campaign_assignment a WHERE a.copied_from = ANY (parted)) THEN
     PERFORM refuse(fault('#/organization', 'nothing_there', 'it has nothing to copy down, or nobody to copy it to'));
   END IF;
+  PERFORM refuse(VARIADIC ARRAY(SELECT fault('#/weights/' || x.n - 1, 'not_there', format('%s gets no part of it: it is not among those that it is copied to', o.code))
+      FROM jsonb_array_elements(listed) WITH ORDINALITY x(w, n) JOIN organization o ON o.id = organization_id(x.w ->> 'organization')
+      WHERE wanted <> '{}' AND NOT EXISTS (SELECT FROM unnest(wanted) w WHERE w.organization_id = o.id) ORDER BY x.n)
+    || (SELECT fault('#/weights', 'contradiction', format('nobody would get a part of what is due on %s', min(w.due_on))) FROM unnest(wanted) w
+      WHERE w.quantity IS NULL HAVING count(*) > 0));
+  wanted := ARRAY(SELECT w FROM unnest(wanted) w WHERE w.quantity > 0);
   RETURN QUERY SELECT 200, campaign_plan_put(c, wanted, parted, coalesce(body ->> 'strategy', 'create'), coalesce((body ->> 'dry_run')::boolean, false), request_id);
 END $$;
 

@@ -125,6 +125,7 @@ def test_weeks_are_iso_weeks_cut_off_at_both_ends(world, aa, code):
 def test_months_and_quarters_to_the_end_of_the_phase(world, aa, code):
     made = given(world, aa, code, **wish(due_on=None, every="month"))
     days = [r["due_on"] for r in rows(aa, code)]
+    assert made["overdue"] == 4, "of the months that are over"
     assert made["created"] == 30 and days[:3] == ["2026-07-31", "2026-08-31", "2026-09-30"] and days[-1] == "2028-12-31"
     assert all((date.fromisoformat(d) + timedelta(1)).day == 1 for d in days)
     made = given(world, aa, code, **wish(kind="seminar", due_on=None, every="quarter", **{"from": "2026-08-15"}))
@@ -479,6 +480,12 @@ def test_split_by_weights(world, aa, code):
     weights = [{"organization": "AA-W1-C1", "weight": 3}, {"organization": "AA-W1-C4", "weight": 0}]
     given(world, ward, code, "copy-down", share="split", kinds=[CELL], weights=weights, **{"from": "2026-07-01"})
     assert {r["organization"]: r["quantity"] for r in rows(ward, code, set_by="AA-W1")} == {"AA-W1-C1": 4, "AA-W1-C2": 2, "AA-W1-C3": 1}
+    weights = [{"organization": "AA-W1-XD", "weight": 3}, {"organization": "AA-W1-C4", "weight": 0}]
+    body = {"share": "split", "from": "2026-07-01", "strategy": "replace"}
+    answer = ward.post(path(code, "copy-down"), {**body, "kinds": [CELL], "weights": weights})
+    assert answer.status == 422 and faults(answer) == {("#/weights/0", "not_there")}
+    answer = ward.post(path(code, "copy-down"), {**body, "kinds": ["party_building_board"], "weights": [{"organization": "AA-W1-XD", "weight": 0}]})
+    assert answer.status == 422 and faults(answer) == {("#/weights", "contradiction")}
 
 
 def test_split_anew_takes_back_what_has_become_nothing(world, aa, code, cluster):
