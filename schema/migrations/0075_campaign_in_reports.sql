@@ -60,17 +60,20 @@ CREATE FUNCTION campaign_standing_people(p_phase uuid, p_key text, p_until date)
       JOIN organization_kind k ON k.code = o.kind AND k.party_organization
     WHERE s.phase_id = p_phase AND s.scope_key >= p_key AND s.scope_key < p_key || '~' AND s.counted_on <= p_until
     ORDER BY s.reach_id, s.version DESC
+  ), line AS MATERIALIZED (
+    SELECT s.of, s.scope_key, a COLLATE "C" AS above FROM said s CROSS JOIN LATERAL unnest(ancestor_keys(s.scope_key)) a
   ), beneath AS (
     SELECT DISTINCT s.of, s.scope_key
-    FROM said s CROSS JOIN LATERAL unnest(ancestor_keys(s.scope_key)) a JOIN said t ON t.of = s.of AND t.scope_key = a COLLATE "C"
+    FROM line s JOIN said t ON t.of = s.of AND t.scope_key = s.above
       LEFT JOIN heirs h ON h.scope_key = s.scope_key AND h.heir = t.scope_key
     WHERE t.covers = 'subtree' OR t.counted_on > h.ended_on
   ), expected AS MATERIALIZED (
     SELECT e.scope_key FROM campaign_phase f CROSS JOIN LATERAL campaign_expected(p_key, least(greatest(p_until, f.starts_on), f.ends_on)) e WHERE f.id = p_phase
-  ), answered AS (
+  ), upward AS MATERIALIZED (
+    SELECT e.scope_key, a COLLATE "C" AS above FROM expected e CROSS JOIN LATERAL unnest(ancestor_keys(e.scope_key) || e.scope_key) a
+  ), answered AS MATERIALIZED (
     SELECT s.of, count(DISTINCT e.scope_key) AS units
-    FROM expected e CROSS JOIN LATERAL unnest(ancestor_keys(e.scope_key) || e.scope_key) a
-      JOIN said s ON s.scope_key = a COLLATE "C" AND (s.covers = 'subtree' OR s.scope_key = e.scope_key)
+    FROM upward e JOIN said s ON s.scope_key = e.above AND (s.covers = 'subtree' OR s.scope_key = e.scope_key)
     GROUP BY s.of
   )
   SELECT coalesce(jsonb_agg(jsonb_build_object('of', g.of, 'reached', g.reached, 'base', g.base, 'percent', percent(g.reached, g.base),
@@ -105,9 +108,14 @@ END $$;
 -- nothing elsewhere.
 CREATE FUNCTION campaign_standing_json(p_campaign uuid, p_phase uuid, p_key text, p_until date) RETURNS jsonb LANGUAGE plpgsql STABLE
   SET search_path = tiendo, public, pg_temp AS $$
+DECLARE day date := (SELECT least(greatest(p_until, f.starts_on), f.ends_on) FROM campaign_phase f WHERE f.id = p_phase);
 BEGIN
   RETURN (WITH pair AS MATERIALIZED (
     SELECT * FROM campaign_standing_pairs(p_phase, p_key, p_until)
+  ), did AS MATERIALIZED (
+    SELECT p.scope_key FROM pair p WHERE p.done > 0
+    UNION
+    SELECT h.heir FROM campaign_heirs(p_key) h JOIN pair p ON p.scope_key = h.scope_key WHERE p.done > 0 AND h.ended_on < day
   ) SELECT jsonb_build_object('assigned', k.assigned, 'due', k.due, 'planned', k.planned, 'done', k.done, 'fulfilled', k.fulfilled, 'percent', percent(k.fulfilled, k.assigned),
       'by_kind', k.by_kind, 'activities', jsonb_build_object('planned', k.n_planned, 'under_way', k.n_under_way, 'done', k.n_done,
         'postponed', k.n_postponed, 'cancelled', k.n_cancelled), 'late', k.late,
@@ -130,10 +138,8 @@ BEGIN
         -- of what was moved to another kind, or taken away, nothing is left
         HAVING sum(p.assigned) <> 0 OR sum(p.n_planned + p.n_under_way + p.n_done + p.n_postponed + p.n_cancelled) <> 0) x) k,
       -- the units that the phase is to reach, and those of them that did something in it by then
-      (SELECT count(*) AS expected, count(*) FILTER (WHERE e.scope_key IN (SELECT p.scope_key FROM pair p WHERE p.done > 0)
-            OR e.scope_key IN (SELECT h.heir FROM campaign_heirs(p_key) h JOIN pair p ON p.scope_key = h.scope_key AND p.done > 0 WHERE h.ended_on < d.day)) AS reached
-        FROM campaign_phase f CROSS JOIN LATERAL (SELECT least(greatest(p_until, f.starts_on), f.ends_on) AS day) d
-          CROSS JOIN LATERAL campaign_expected(p_key, d.day) e WHERE f.id = p_phase) u,
+      (SELECT count(*) AS expected, count(d.scope_key) AS reached
+        FROM campaign_expected(p_key, day) e LEFT JOIN did d ON d.scope_key = e.scope_key) u,
       campaign_standing_works(p_campaign, p_phase, p_key, p_until) w);
 END $$;
 -- The same for whoever sees the units of the line.
@@ -184,6 +190,10 @@ CREATE FUNCTION report_reviews(r report) RETURNS TABLE ("position" int, code tex
   FROM report_campaign_of(r) x, report_review_codes(r) s
     JOIN campaign_review w ON w.phase_id = s.phase_id AND w.kind = s.kind AND w.organization_id = r.organization_id
   WHERE w.reviewed_on <= coalesce(r.data_to, r.first_due_on, w.reviewed_on) AND coalesce(w.reviewed_on >= r.data_from, s.phase_id = (x.f).id) $$;
+-- What a section says: of a single review its text, of several each under its day.
+CREATE FUNCTION report_review_text(r report, p_code text) RETURNS text LANGUAGE sql STABLE SET search_path = tiendo, public, pg_temp AS $$
+  SELECT string_agg(CASE WHEN w.of > 1 THEN 'Ngày ' || to_char(w.held, 'DD/MM/YYYY') || ':' || E'\n' ELSE '' END || w.text, E'\n' ORDER BY w.held)
+  FROM (SELECT (x.review).reviewed_on AS held, campaign_review_text(x.review) AS text, count(*) OVER () AS of FROM report_reviews(r) x WHERE x.code = p_code) w $$;
 
 -- The draft's sections that are reviews: what the unit reviewed, and what consolidation gathered there. For whoever writes the report.
 CREATE FUNCTION report_review_sections(p_report uuid) RETURNS TABLE ("position" int, code text, title text, text text, gathered jsonb)
@@ -193,10 +203,10 @@ DECLARE r report := (SELECT x FROM report x WHERE x.id = p_report);
 BEGIN
   IF r.id IS NULL OR NOT report_is_mine(r.organization_id, r.scope_key, r.entered_by)
       OR NOT EXISTS (SELECT FROM report_duty d WHERE d.id = r.duty_id AND d.campaign IS NOT NULL) THEN RETURN; END IF;
-  RETURN QUERY SELECT s.position, s.code, s.title, campaign_review_text(w.review), coalesce(t.gathered, '[]')
-    FROM report_review_codes(r) s LEFT JOIN report_reviews(r) w ON w.code = s.code
+  RETURN QUERY SELECT s.position, s.code, s.title, w.text, coalesce(t.gathered, '[]')
+    FROM report_review_codes(r) s CROSS JOIN LATERAL (SELECT report_review_text(r, s.code) AS text) w
       LEFT JOIN report_section t ON t.report_id = r.id AND t.code = s.code AND t.gathered IS NOT NULL
-    WHERE w.code IS NOT NULL OR t.code IS NOT NULL;
+    WHERE w.text IS NOT NULL OR t.code IS NOT NULL;
 END $$;
 -- How the report's campaign stands now, for whoever writes the report. NULL: its duty names none.
 CREATE FUNCTION report_campaign(p_report uuid) RETURNS jsonb LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
@@ -211,7 +221,7 @@ BEGIN
   RETURN jsonb_build_object('code', (x.c).code, 'title', (x.c).title, 'organization', x.line, 'phase', (x.f).code, 'phase_title', (x.f).title,
     'as_of', x.as_of, 'standing', campaign_standing_json((x.c).id, (x.f).id, x.key, x.as_of),
     'reviews', (SELECT coalesce(jsonb_agg(jsonb_build_object('phase', w.phase, 'kind', (w.review).kind, 'reviewed_on', (w.review).reviewed_on,
-      'section', w.code, 'version', (w.review).version) ORDER BY w.position), '[]') FROM report_reviews(r) w));
+      'section', w.code, 'version', (w.review).version) ORDER BY w.position, (w.review).reviewed_on), '[]') FROM report_reviews(r) w));
 END $$;
 
 -- ---- what changed ------------------------------------------------------------------------------------------

@@ -286,7 +286,7 @@ BEGIN
       SELECT concat('/v1/campaigns/', r.campaign_id, '/reach/', url_encode(f.code), '/', url_encode(r.organization_code), '/', r.of) INTO told
       FROM campaign_reach r JOIN campaign_phase f ON f.id = r.phase_id WHERE r.id = $2;
     WHEN 'campaign_review' THEN
-      SELECT concat('/v1/campaigns/', r.campaign_id, '/reviews/', url_encode(f.code), '/', url_encode(r.organization_code), '/', r.kind) INTO told
+      SELECT concat('/v1/campaigns/', r.campaign_id, '/reviews/', url_encode(f.code), '/', url_encode(r.organization_code), '/', r.kind, '/', r.reviewed_on) INTO told
       FROM campaign_review r JOIN campaign_phase f ON f.id = r.phase_id WHERE r.id = $2;
     WHEN 'product_reuse' THEN SELECT concat('/v1/products/', r.product_id, '/reuses/', r.id) INTO told FROM product_reuse r WHERE r.id = $2;
     WHEN 'activity_proposal' THEN SELECT concat('/v1/activities/', p.activity_id) INTO told FROM activity_proposal p WHERE p.id = $2;

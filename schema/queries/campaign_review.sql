@@ -1,14 +1,14 @@
 -- Reviews of phases.
 
 -- name: campaign_review_get :one
-SELECT g.version, g.body FROM campaign_review_get(:campaign, :phase, :organization, :kind) g
+SELECT g.version, g.body FROM campaign_review_get(:campaign, :phase, :organization, :kind, :reviewed_on::date) g
 
 -- name: campaign_review_put :one
 SELECT p.status, p.version, p.location, p.body_out AS body
-FROM campaign_review_put(:campaign, :phase, :organization, :kind, :body::jsonb, :if_match, :if_none_match, :new_id::uuid, :request_id) p
+FROM campaign_review_put(:campaign, :phase, :organization, :kind, :reviewed_on::date, :body::jsonb, :if_match, :if_none_match, :new_id::uuid, :request_id) p
 
 -- name: campaign_review_delete :none
-SELECT campaign_review_delete(:campaign, :phase, :organization, :kind, :if_match, :request_id)
+SELECT campaign_review_delete(:campaign, :phase, :organization, :kind, :reviewed_on::date, :if_match, :request_id)
 
 -- name: campaign_review_list :list
 -- id: r.id

@@ -94,9 +94,9 @@ def path(world, op, **given):
     if "{duty}" in op.path:
         values.setdefault("duty", world.must(world.at("AA-TU", "manager").post("/v1/report-duties", body("report_duty_create")))["id"])
     if "/reviews/" in op.path:  # each of a campaign of its own
-        values |= {"campaign": campaigns.campaign(world)["code"], "phase": "GD1", "kind": "interim"}
+        values |= {"campaign": campaigns.campaign(world)["code"], "phase": "GD1", "kind": "interim", "reviewed_on": "2026-06-20"}
         if op.method != "PUT":
-            world.must(world.at("AA-TU", "manager").put("/v1/campaigns/{campaign}/reviews/{phase}/{organization}/{kind}".format(**values),
+            world.must(world.at("AA-TU", "manager").put("/v1/campaigns/{campaign}/reviews/{phase}/{organization}/{kind}/{reviewed_on}".format(**values),
                                                         body("campaign_review_put"), [("If-None-Match", "*")]))
     if op.path.endswith("/reach/{phase}/{organization}/{of}"):
         values |= {"campaign": campaigns.campaign(world)["code"], "phase": "GD1", "of": "core_force"}
@@ -171,7 +171,7 @@ def body(op_id, unit="AA-W1", parent=None):
         "reminder_create": {"duty": "AA-BC", "late": True},
         "holiday_put": {"name": f"Ngày nghỉ {new}"},
         "campaign_reach_put": {"reached": 3, "base": 4, "base_source": f"Danh sách {new}", "base_on": "2025-01-15", "counted_on": "2025-01-15"},
-        "campaign_review_put": {"reviewed_on": "2026-06-20", "results": f"Kết quả {new}"},
+        "campaign_review_put": {"results": f"Kết quả {new}"},
         "activity_create": {"campaign": "AA-CD", "phase": "GD1", "organization": unit, "kind": "conference", "title": f"Hội nghị {new}", "starts_on": "2025-03-01"},
         "activity_update": {"note": f"ghi chú {new}"},
         "activity_proposal_decline": {"reason": "Đã tính ở nơi khác"},

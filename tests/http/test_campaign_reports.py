@@ -54,8 +54,8 @@ def reached(cluster, campaign, unit, count, base, covers="own", of="cadres_and_m
 
 
 def review(world, campaign, unit, day="2026-03-20", kind="interim", phase="GD1", match=None, **more):
-    where = f"/v1/campaigns/{campaign['code']}/reviews/{phase}/{unit}/{kind}"
-    body = {"reviewed_on": day, "results": f"Kết quả của {unit}.", **more}
+    where = f"/v1/campaigns/{campaign['code']}/reviews/{phase}/{unit}/{kind}/{day}"
+    body = {"results": f"Kết quả của {unit}.", **more}
     answer = world.at(unit, "approver").put(where, body, [("If-Match", "*")] if match else [("If-None-Match", "*")])
     assert answer.status in (200, 201), answer
     return answer.json()
@@ -191,6 +191,17 @@ def test_a_review_is_a_section_that_is_written_where_it_is_reviewed(world, made,
     assert answer.status in (409, 422) and answer.faults() == {("#/sections/0/code", "read_only")}
     second = owed(period="2026-Q2").read()
     assert [s["title"] for s in second["sections"]][2:] == ["Tổng kết giai đoạn 1"], "each review stands in the report whose days it was held in"
+
+
+def test_several_interim_reviews_stand_in_one_section_by_their_days(world, made, owed):
+    mine = owed()
+    for day in ("2026-03-20", "2026-02-05", "2026-04-02"):
+        review(world, made, "AA-W1", day, results=f"Kết quả đến {day}.")
+    read = mine.read()
+    assert sections(read)["review-GD1-interim"]["text"] == "Ngày 05/02/2026:\nKết quả đến 2026-02-05.\nNgày 20/03/2026:\nKết quả đến 2026-03-20."
+    assert [(w["reviewed_on"], w["section"]) for w in read["campaign"]["reviews"]] == [(d, "review-GD1-interim") for d in ("2026-02-05", "2026-03-20")]
+    mine.send(results="Đã tổ chức.")
+    assert sections(mine.read(mine.reviewer))["review-GD1-interim"]["text"].startswith("Ngày 05/02/2026:")
 
 
 def test_a_review_can_be_the_reason_of_a_return(world, made, owed):

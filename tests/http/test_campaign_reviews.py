@@ -3,7 +3,7 @@ import pytest
 from harness import campaigns
 from harness.samples import fresh
 
-GOOD = {"reviewed_on": "2026-06-20", "results": "19/20 chi bộ đã sinh hoạt chuyên đề.", "difficulties": "Thiếu máy chiếu.", "lessons": None, "proposals": "Bổ sung kinh phí."}
+GOOD = {"results": "19/20 chi bộ đã sinh hoạt chuyên đề.", "difficulties": "Thiếu máy chiếu.", "lessons": None, "proposals": "Bổ sung kinh phí."}
 NEW = [("If-None-Match", "*")]
 
 
@@ -12,8 +12,8 @@ def made(world):
     return campaigns.campaign(world, fresh("SK"))
 
 
-def path(campaign, unit="AA-W1", kind="interim", phase="GD1"):
-    return f"/v1/campaigns/{campaign['code']}/reviews/{phase}/{unit}/{kind}"
+def path(campaign, unit="AA-W1", kind="interim", phase="GD1", day="2026-06-20"):
+    return f"/v1/campaigns/{campaign['code']}/reviews/{phase}/{unit}/{kind}/{day}"
 
 
 def test_a_review_is_written_read_replaced_and_taken_away(world, made):
@@ -52,8 +52,8 @@ def test_preconditions(world, made):
 
 
 @pytest.mark.parametrize("wrong,fault", [
-    ({"reviewed_on": "2026-11-23"}, ("#/reviewed_on", "in_the_future")),
-    ({"results": "  \n"}, ("#/results", "required")),
+    ({"reviewed_on": "2026-06-20"}, ("#/reviewed_on", "unknown_field")),
+    ({"results": "  \n"}, ("#/results", "too_short")),
     ({"results": "x" * 100001}, ("#/results", "too_long")),
     ({"standing": {}}, ("#/standing", "unknown_field")),
 ])
@@ -62,15 +62,45 @@ def test_what_is_wrong_is_told(world, made, wrong, fault):
     assert answer.status == 422 and fault in answer.faults(), answer
 
 
+def test_a_review_that_is_still_to_come_is_refused(world, made):
+    answer = world.at("AA-W1", "reporter").put(path(made, phase="GD2", day="2026-11-23"), GOOD, NEW)
+    assert answer.status == 422 and answer.faults() == {("reviewed_on", "in_the_future")}
+
+
+def test_interim_reviews_are_several_by_their_days_the_final_one_is_one(world, made):
+    ward = world.at("AA-W1", "reporter")
+    for day in ("2026-03-10", "2026-06-20"):
+        first = ward.put(path(made, day=day), {**GOOD, "results": f"Sơ kết {day}"}, NEW)
+        assert first.status == 201 and first.header("Location") == path(made, day=day) and first.json()["reviewed_on"] == day
+    assert [world.must(ward.get(path(made, day=day)), 200)["results"] for day in ("2026-03-10", "2026-06-20")] == ["Sơ kết 2026-03-10", "Sơ kết 2026-06-20"]
+    world.must(ward.put(path(made, kind="final", day="2026-06-25"), GOOD, NEW))
+    again = ward.put(path(made, kind="final", day="2026-06-30"), GOOD, NEW)
+    assert (again.status, again.code) == (409, "already_exists") and "2026-06-25" in again.json()["detail"]
+    found = [(i["kind"], i["reviewed_on"]) for i in ward.items(f"/v1/campaigns/{made['code']}/reviews")]
+    assert sorted(found) == [("final", "2026-06-25"), ("interim", "2026-03-10"), ("interim", "2026-06-20")]
+    assert ward.request("DELETE", path(made, kind="final", day="2026-06-25"), None, [("If-Match", "*")]).status == 204
+    assert ward.put(path(made, kind="final", day="2026-06-30"), GOOD, NEW).status == 201
+
+
+def test_a_review_made_again_goes_on_with_its_version(world, made):
+    ward = world.at("AA-W1", "reporter")
+    world.must(ward.put(path(made), GOOD, NEW))
+    old = ward.put(path(made), {**GOOD, "results": "Khác"}, [("If-Match", "*")]).etag
+    assert ward.request("DELETE", path(made), None, [("If-Match", "*")]).status == 204
+    assert world.must(ward.put(path(made), GOOD, NEW))["version"] == 4
+    assert ward.put(path(made), {**GOOD, "results": "Nữa"}, [("If-Match", old)]).status == 412
+    assert world.must(ward.put(path(made, day="2026-06-21"), GOOD, NEW))["version"] == 1
+
+
 def test_a_phase_is_not_reviewed_before_it_begins(world, made):
     answer = world.at("AA-W1", "reporter").put(path(made, phase="GD2"), GOOD, NEW)
-    assert answer.status == 422 and answer.faults() == {("#/reviewed_on", "out_of_range")}
-    assert world.at("AA-W1", "reporter").put(path(made, phase="GD2"), {**GOOD, "reviewed_on": "2026-07-01"}, NEW).status == 201
+    assert answer.status == 422 and answer.faults() == {("reviewed_on", "out_of_range")}
+    assert world.at("AA-W1", "reporter").put(path(made, phase="GD2", day="2026-07-01"), GOOD, NEW).status == 201
 
 
 def test_a_unit_that_was_not_there_on_the_day_reviews_nothing(world, made):
-    answer = world.at("AA-W1", "reporter").put(path(made, "AA-W1-OLD"), {**GOOD, "reviewed_on": "2026-11-01"}, NEW)
-    assert answer.status == 422 and answer.faults() == {("#/reviewed_on", "out_of_range")}
+    answer = world.at("AA-W1", "reporter").put(path(made, "AA-W1-OLD", phase="GD2", day="2026-11-01"), GOOD, NEW)
+    assert answer.status == 422 and answer.faults() == {("reviewed_on", "out_of_range")}
 
 
 def test_only_units_of_the_campaigns_scope_review(world):
@@ -119,7 +149,7 @@ def test_nothing_is_written_in_a_campaign_that_is_closed(world, made):
 
 def test_the_list_tells_who_has_reviewed(world, made):
     for unit, kind, day in (("AA-W1", "interim", "2026-03-01"), ("AA-W1-C1", "interim", "2026-05-01"), ("AA-W2", "final", "2026-06-30")):
-        world.must(world.at(unit, "reporter").put(path(made, unit, kind), {**GOOD, "reviewed_on": day}, NEW))
+        world.must(world.at(unit, "reporter").put(path(made, unit, kind, day=day), GOOD, NEW))
     where, top = f"/v1/campaigns/{made['code']}/reviews", world.at("AA-TU", "viewer")
 
     def found(who=top, **query):
@@ -162,5 +192,5 @@ def test_how_the_phase_stood_on_the_day(world, made, cluster):
     assert (standing["planned"], standing["done"], standing["late"], standing["contacts"]) == (6, 2, 2, {"planned": 300, "reached": 20})
     assert standing["activities"] == {"planned": 1, "under_way": 1, "done": 1, "postponed": 0, "cancelled": 0}
     assert [(k["kind"], k["done"]) for k in standing["by_kind"]] == [("conference", 2)] and standing["units"]["reached"] == 1
-    later = world.must(ward.put(path(made, kind="final"), {**GOOD, "reviewed_on": "2026-06-30"}, NEW))["standing"]
+    later = world.must(ward.put(path(made, kind="final", day="2026-06-30"), GOOD, NEW))["standing"]
     assert (later["done"], later["late"], later["units"]["reached"]) == (5, 1, 2)
