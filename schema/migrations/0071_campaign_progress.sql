@@ -455,14 +455,18 @@ BEGIN
     WHERE r.phase_id = p_phase AND r.scope_key >= unit_key AND r.scope_key < unit_key || '~'
   ), heirs AS MATERIALIZED (
     SELECT * FROM campaign_heirs(unit_key)
-  ), above AS (
+  ), line AS MATERIALIZED (
+    SELECT s.of, s.scope_key, s.apart, a COLLATE "C" AS above FROM said s CROSS JOIN LATERAL unnest(ancestor_keys(s.scope_key) || s.scope_key) a
+  ), above AS MATERIALIZED (
     SELECT s.of, s.scope_key, t.scope_key AS by_key
-    FROM said s CROSS JOIN LATERAL unnest(ancestor_keys(s.scope_key)) a JOIN said t ON t.of = s.of AND t.scope_key = a COLLATE "C" AND NOT t.apart
+    FROM line s JOIN said t ON t.of = s.of AND t.scope_key = s.above AND NOT t.apart AND t.scope_key <> s.scope_key
       LEFT JOIN heirs h ON h.scope_key = s.scope_key AND h.heir = t.scope_key
     WHERE NOT s.apart AND (t.covers = 'subtree' OR t.counted_on > h.ended_on)
+  ), place AS MATERIALIZED (
+    SELECT s.of, s.scope_key, k.key COLLATE "C" AS key FROM line s JOIN unnest(keys) k(key) ON k.key = s.above
   )
-  SELECT k.key COLLATE "C", s.of, s.scope_key, s.covers, s.reached, s.base, CASE WHEN NOT s.apart THEN count(t.by_key)::int END, max(t.by_key), s.apart
-  FROM said s CROSS JOIN LATERAL unnest(ancestor_keys(s.scope_key) || s.scope_key) a JOIN unnest(keys) k(key) ON k.key = a COLLATE "C"
+  SELECT k.key, s.of, s.scope_key, s.covers, s.reached, s.base, CASE WHEN NOT s.apart THEN count(t.by_key)::int END, max(t.by_key), s.apart
+  FROM place k JOIN said s ON s.of = k.of AND s.scope_key = k.scope_key
     LEFT JOIN above t ON t.of = s.of AND t.scope_key = s.scope_key AND t.by_key >= k.key
   GROUP BY k.key, s.of, s.scope_key, s.covers, s.reached, s.base, s.apart;
 END $$;
@@ -480,6 +484,8 @@ BEGIN
         u.contacts_planned, u.contacts_reached
       FROM campaign_units(f.id, unit_key) u FULL JOIN campaign_expected(unit_key, campaign_phase_day(f)) e ON e.scope_key = u.scope_key) x
       CROSS JOIN LATERAL unnest(ancestor_keys(x.scope_key) || x.scope_key) a JOIN unnest(keys) k(key) ON k.key = a COLLATE "C"
+  ), upward AS MATERIALIZED (
+    SELECT u.key, u.scope_key, a COLLATE "C" AS above FROM unit u CROSS JOIN LATERAL unnest(ancestor_keys(u.scope_key) || u.scope_key) a WHERE u.expected
   ), declared AS MATERIALIZED (
     SELECT * FROM campaign_declared(f.id, unit_key, keys) d WHERE NOT d.apart
   ), compared AS (
@@ -494,9 +500,7 @@ BEGIN
   ), answered AS (
     -- the units that are to be reached and whose people a declaration counts
     SELECT u.key, d.of, count(DISTINCT u.scope_key) AS declared
-    FROM unit u CROSS JOIN LATERAL unnest(ancestor_keys(u.scope_key) || u.scope_key) a
-      JOIN declared d ON d.key = u.key AND d.scope_key = a COLLATE "C" AND (d.covers = 'subtree' OR d.scope_key = u.scope_key)
-    WHERE u.expected
+    FROM upward u JOIN declared d ON d.key = u.key AND d.scope_key = u.above AND (d.covers = 'subtree' OR d.scope_key = u.scope_key)
     GROUP BY u.key, d.of
   ), whole AS (
     SELECT k.key, count(*) FILTER (WHERE u.expected) AS expected, count(*) FILTER (WHERE u.expected AND (u.done > 0 OR u.scope_key = ANY (heirs))) AS reached,
@@ -569,9 +573,11 @@ BEGIN
     SELECT * FROM campaign_declared(f.id, o.scope_key, ARRAY[o.scope_key]) d WHERE d.of = whom
   ), party AS (
     SELECT e.scope_key FROM campaign_expected(o.scope_key, campaign_phase_day(f)) e
+  ), upward AS MATERIALIZED (
+    SELECT p.scope_key, a COLLATE "C" AS above FROM party p CROSS JOIN LATERAL unnest(ancestor_keys(p.scope_key)) a
   ), above AS (
     SELECT p.scope_key, max(x.scope_key) AS by_key
-    FROM party p CROSS JOIN LATERAL unnest(ancestor_keys(p.scope_key)) a JOIN declared x ON x.scope_key = a COLLATE "C" AND x.covers = 'subtree' AND NOT x.apart
+    FROM upward p JOIN declared x ON x.scope_key = p.above AND x.covers = 'subtree' AND NOT x.apart
     GROUP BY p.scope_key
   )
   SELECT u.scope_key, f.code::text, u.code::text, u.name, u.kind, p.scope_key IS NOT NULL,

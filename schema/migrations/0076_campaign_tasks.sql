@@ -20,6 +20,31 @@ BEGIN
   END IF;
 END $$;
 
+-- The units whose work in the phases of active campaigns falls to the seat, where something may be due within a week or late: all of its own; of those below, by what
+-- is kept of them, two hundred of a phase at most, in tree order, so that a whole province with nobody in it is a page and no burden.
+CREATE FUNCTION task_campaign_units() RETURNS TABLE (phase_id uuid, campaign_id uuid, scope_key text) LANGUAGE plpgsql STABLE SECURITY DEFINER
+  SET search_path = tiendo, public, pg_temp ROWS 20 AS $$
+#variable_conflict use_column
+DECLARE
+  day date := today();
+  mine text[] COLLATE "C" := ARRAY(SELECT o.scope_key FROM unnest(me_seats()) s JOIN organization o ON o.id = s);
+BEGIN
+  RETURN QUERY
+  SELECT f.id, c.id, m.key COLLATE "C" FROM campaign c JOIN campaign_phase f ON f.campaign_id = c.id, unnest(mine) m(key)
+  WHERE c.status = 'active' AND m.key ^@ c.scope_key
+  UNION ALL
+  SELECT f.id, c.id, u.scope_key
+  FROM campaign c JOIN campaign_phase f ON f.campaign_id = c.id CROSS JOIN LATERAL (
+    SELECT x.scope_key FROM (
+      SELECT s.scope_key FROM task_places(false) p JOIN campaign_standing s ON s.phase_id = f.id AND s.scope_key >= lower(p) AND s.scope_key < upper(p)
+      WHERE s.assignments_late > 0 OR s.activities_late > 0 OR s.until_on <= day + 8
+      UNION
+      SELECT m.scope_key FROM task_places(false) p JOIN campaign_standing_mark m ON m.phase_id = f.id AND m.scope_key >= lower(p) AND m.scope_key < upper(p)) x
+    WHERE x.scope_key ^@ c.scope_key AND x.scope_key <> ALL (mine)
+    ORDER BY x.scope_key LIMIT 200) u
+  WHERE c.status = 'active' AND c.entered_by = 'superior';
+END $$;
+
 -- ---- the lists ---------------------------------------------------------------------------------------------
 -- What a unit was to have done of a kind within a week from now, and has not: one task a unit, phase and kind, named by the first assignment that is not met.
 CREATE FUNCTION task_assignments() RETURNS TABLE (t task, campaign text, phase text) LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -32,10 +57,8 @@ BEGIN
   WITH owed AS MATERIALIZED (
     SELECT a.id, a.campaign_id, a.phase_id, a.organization_id, a.scope_key, a.kind, a.due_on,
       sum(a.quantity) OVER (PARTITION BY a.phase_id, a.scope_key, a.kind ORDER BY a.due_on, a.id) AS so_far
-    FROM (SELECT own, lower(p) AS lo, upper(p) AS hi FROM unnest(ARRAY[true, false]) own, task_places(own) p) w
-      JOIN campaign_assignment a ON a.scope_key >= w.lo AND a.scope_key < w.hi AND a.due_on <= soon AND a.quantity > 0
-        AND a.handed_with IS NULL
-      JOIN campaign c ON c.id = a.campaign_id AND c.status = 'active' AND (w.own OR c.entered_by = 'superior') AND a.scope_key ^@ c.scope_key
+    FROM task_campaign_units() w JOIN campaign_assignment a ON a.phase_id = w.phase_id AND a.scope_key = w.scope_key
+    WHERE a.due_on <= soon AND a.quantity > 0 AND a.handed_with IS NULL
   ), cell AS (
     SELECT o.phase_id, o.scope_key, o.kind, max(o.so_far) AS wanted, coalesce((SELECT sum(s.done) FROM activity_sum s
         WHERE s.phase_id = o.phase_id AND s.scope_key = o.scope_key AND s.kind = o.kind), 0) + coalesce((SELECT sum(d.done) FROM activity_delta d
@@ -67,10 +90,8 @@ BEGIN
   RETURN QUERY
   WITH late AS (
     SELECT a.campaign_id, a.organization_id, count(*)::int AS missing, min(a.ends_on) AS first_on, max(a.ends_on) AS last_on
-    FROM campaign c JOIN campaign_phase f ON f.campaign_id = c.id,
-      unnest(ARRAY[true, false]) own, task_places(own) p, activity a
-    WHERE c.status = 'active' AND (own OR c.entered_by = 'superior') AND a.phase_id = f.id AND a.scope_key >= lower(p) AND a.scope_key < upper(p) AND a.scope_key ^@ c.scope_key
-      AND a.status IN ('planned', 'under_way', 'postponed') AND a.ends_on < (SELECT today())
+    FROM task_campaign_units() w JOIN activity a ON a.phase_id = w.phase_id AND a.scope_key = w.scope_key
+    WHERE a.status IN ('planned', 'under_way', 'postponed') AND a.ends_on < (SELECT today())
     GROUP BY 1, 2
   )
   SELECT ROW(k.id, 'activity', c.title, u.code, u.name, g.code, NULL, NULL, NULL, l.first_on, true, l.missing, NULL, NULL, NULL, r.task IS NOT NULL,
@@ -86,16 +107,19 @@ CREATE INDEX activity_proposal_waiting ON activity_proposal (scope_key, activity
 CREATE FUNCTION task_proposals() RETURNS TABLE (t task, campaign text, phase text) LANGUAGE plpgsql STABLE SECURITY DEFINER
   SET search_path = tiendo, public, pg_temp ROWS 20 AS $$
 #variable_conflict use_column
+DECLARE seats uuid[] := me_seats();
 BEGIN
   IF NOT task_may('values:write') THEN RETURN; END IF;
   RETURN QUERY
   WITH waiting AS (
     SELECT a.campaign_id, q.organization_id, count(*)::int AS missing, min(q.created_at) AS first_at, max(q.created_at) AS last_at
-    FROM unnest(ARRAY[true, false]) own, task_places(own) p, activity_proposal q JOIN activity a ON a.id = q.activity_id
+    FROM unnest(ARRAY[true, false]) own CROSS JOIN LATERAL (SELECT x.* FROM task_places(own) p
+        JOIN activity_proposal x ON x.state = 'proposed' AND x.scope_key >= lower(p) AND x.scope_key < upper(p)
+        WHERE own OR x.organization_id <> ALL (seats) ORDER BY x.scope_key, x.activity_id LIMIT 1000) q
+      JOIN activity a ON a.id = q.activity_id
       JOIN campaign c ON c.id = a.campaign_id AND c.status = 'active' AND q.scope_key ^@ c.scope_key
       JOIN indicator i ON i.id = q.indicator_id JOIN period e ON e.id = q.period_id
-    WHERE q.state = 'proposed' AND q.scope_key >= lower(p) AND q.scope_key < upper(p)
-      AND (own OR (SELECT x.entered_by FROM assignment_of(i.id, q.scope_key, e.ends_on) x) = 'superior')
+    WHERE (own OR (SELECT x.entered_by FROM assignment_of(i.id, q.scope_key, e.ends_on) x) = 'superior')
     GROUP BY 1, 2
   )
   SELECT ROW(k.id, 'proposal', c.title, u.code, u.name, g.code, NULL, NULL, NULL, NULL, false, w.missing, NULL, NULL, w.first_at, r.task IS NOT NULL,
@@ -202,4 +226,4 @@ BEGIN
   END IF;
 END $$;
 
-GRANT EXECUTE ON FUNCTION task_places(boolean), task_assignments(), task_activities(), task_proposals(), task_recognitions(), all_tasks() TO tiendo_service;
+GRANT EXECUTE ON FUNCTION task_places(boolean), task_campaign_units(), task_assignments(), task_activities(), task_proposals(), task_recognitions(), all_tasks() TO tiendo_service;

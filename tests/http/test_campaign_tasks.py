@@ -102,6 +102,23 @@ def test_a_campaign_that_is_closed_asks_for_nothing(world, cluster, made):
     assert tasks(ward, made) == []
 
 
+def test_what_was_handed_on_is_no_task_of_who_handed_it_on(world, cluster, made):
+    first = assigned(cluster, made, "AA-W1", 2, "2026-11-20")
+    copy = assigned(cluster, made, "AA-W1-C3", 2, "2026-11-20")
+    ward = world.at("AA-W1", "reporter")
+    assert "AA-W1" in {t["organization"] for t in tasks(ward, made)}
+    cluster.query("UPDATE campaign_assignment SET copied_from = %s WHERE id = %s RETURNING 1", [first, copy])
+    assert "AA-W1" not in {t["organization"] for t in tasks(ward, made)}
+
+
+def test_what_lies_outside_of_the_campaign_is_no_task(world, cluster):
+    """A unit that has moved away since."""
+    narrow = campaigns.campaign(world, fresh("VC"), owner="AA-W2", scope="AA-W2")
+    assigned(cluster, narrow, "AA-W1", 2, "2026-11-20")
+    activity(cluster, narrow, "AA-W1", "2026-11-01")
+    assert not {"assignment", "activity"} & {t["kind"] for t in world.at("AA-W1", "reporter").items("/v1/me/tasks") if t["campaign"] == narrow["code"]}
+
+
 # ---- activities --------------------------------------------------------------------------------------------------
 def test_late_activities_are_one_task(world, cluster, made):
     ward = world.at("AA-W1", "reporter")
@@ -129,6 +146,9 @@ def test_values_that_activities_propose_wait_to_be_confirmed(world, cluster, mad
     task, = tasks(ward, made)
     assert (task["kind"], task["title"], task["missing"], task["organization"], task["late"]) == ("proposal", made["title"], 1, "AA-W1", False)
     assert [a["id"] for a in ward.items(task["links"]["open"])] == [done]
+    for status, there in (("closed", False), ("active", True)):
+        assert manager.patch(f"/v1/campaigns/{made['code']}", {"status": status}, "*").status == 200
+        assert bool(tasks(ward, made)) is there, "nothing can be decided in a campaign that is closed"
     cluster.query("UPDATE activity_proposal SET state = 'declined', reason = 'Trùng' WHERE activity_id = %s RETURNING 1", [done])
     assert tasks(ward, made) == []
 
