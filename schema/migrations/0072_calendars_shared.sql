@@ -69,7 +69,8 @@ BEGIN
     ORDER BY s.due_on DESC, s.id DESC LIMIT 2000
   )
   SELECT e.* FROM (
-    SELECT 'phase', f.id, concat(CASE WHEN f.starts_on IS NULL THEN 'Kết thúc giai đoạn ' ELSE 'Giai đoạn ' END, f.code, ': ' || f.title),
+    SELECT 'phase', f.id, concat(CASE WHEN f.starts_on IS NULL THEN 'Kết thúc giai đoạn ' ELSE 'Giai đoạn ' END,
+        coalesce(regexp_replace(f.title, '^giai đoạn ', '', 'i'), f.code)),
       concat_ws(E'\n', f.place, f.objective), 'Giai đoạn', coalesce(f.starts_on, f.ends_on) AS first_on, f.ends_on, NULL::text, f.version, tstz(f.updated_at)
     FROM phases f
     UNION ALL

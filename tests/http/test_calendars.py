@@ -111,7 +111,7 @@ def test_it_holds_phases_activities_and_what_is_due(me, work):
     assert (event["DTSTART;VALUE=DATE"], event["DTEND;VALUE=DATE"]) == ("20261231", "20270101")
     assert "conference" not in event["SUMMARY"], "a kind has its name"
     phases = sorted((e["SUMMARY"], e["DTSTART;VALUE=DATE"], e["DTEND;VALUE=DATE"]) for e in found.values() if e["CATEGORIES"] == "Giai đoạn")
-    assert phases == [("Giai đoạn GD2: Giai đoạn 2", "20260701", "20290101"), ("Kết thúc giai đoạn GD1: Giai đoạn 1", "20260630", "20260701")], \
+    assert phases == [("Giai đoạn 2", "20260701", "20290101"), ("Kết thúc giai đoạn 1", "20260630", "20260701")], \
         "of a phase with an open start its end alone is known"
 
 
@@ -199,6 +199,11 @@ def test_an_address_reads_one_calendar_without_a_token(world, me, work, cluster)
     assert secret not in kept
     told = cluster.query("SELECT coalesce(before::text, '') || coalesce(after::text, '') FROM journal WHERE resource_id = %s", [made["id"]])
     assert len(told) == 1 and secret not in told[0][0] and "hash" not in told[0][0]
+
+
+def test_no_campaign_is_all_of_them(world, work):
+    made = world.must(subscribe(world.at("AA-W1", "viewer"), campaign=None))
+    assert made["campaign"] is None
 
 
 def test_it_reads_and_does_nothing_else(world, me):
