@@ -190,31 +190,35 @@ BEGIN
   FROM (SELECT * FROM unnest(wanted) w WHERE w.quantity > 1000000 ORDER BY w.scope_key, w.due_on LIMIT 100) x;
   IF faults IS NOT NULL THEN PERFORM fail(422, 'invalid', faults); END IF;
   PERFORM pg_advisory_xact_lock(campaign_assignment_lock(c.id));
-  IF strategy = 'replace' AND NOT trial THEN PERFORM campaign_plan_hold(wanted, parted); END IF;
-  CREATE TEMP TABLE plan_item ON COMMIT DROP AS
-    SELECT w.*, coalesce(e.id, uuid_v7()) AS id, NULL::jsonb AS before, e.set_quantity AS old_set, e.quantity AS old_quantity, e.setter_id AS old_setter,
-      e.note AS old_note, e.every AS old_every, e.version AS old_version,
-      CASE WHEN e.quantity <> e.set_quantity THEN e.quantity ELSE w.quantity END AS new_quantity,
-      CASE WHEN e.id IS NULL THEN 'created'
-        WHEN (e.set_quantity, e.every, e.starts_on, e.setter_id) IS NOT DISTINCT FROM (w.quantity, w.every, w.starts_on, w.setter_id)
-          AND (w.note IS NULL OR w.note = e.note) THEN 'unchanged'
-        WHEN strategy = 'skip' THEN 'skipped' WHEN strategy = 'replace' THEN 'replaced' ELSE 'refused' END AS change
-    FROM unnest(wanted) w LEFT JOIN campaign_assignment e
-      -- (the key too, by which the policies look)
-      ON e.phase_id = w.phase_id AND e.scope_key = w.scope_key AND e.organization_id = w.organization_id AND e.kind = w.kind AND e.set_due_on = w.due_on;
-  INSERT INTO plan_item (phase_id, phase, organization_id, organization, scope_key, kind, every, starts_on, due_on, id, old_set, old_quantity, old_setter, old_note,
-    old_every, old_version, change)
-  SELECT e.phase_id, f.code, e.organization_id, e.organization_code, e.scope_key, e.kind, e.every, e.starts_on, e.set_due_on, e.id, e.set_quantity, e.quantity,
-    e.setter_id, e.note, e.every, e.version, CASE strategy WHEN 'skip' THEN 'skipped' WHEN 'replace' THEN 'removed' ELSE 'refused' END
-  FROM campaign_assignment e JOIN campaign_phase f ON f.id = e.phase_id WHERE e.copied_from = ANY (parted) AND NOT EXISTS (SELECT FROM plan_item p WHERE p.id = e.id);
-  ANALYZE plan_item;
-  SELECT jsonb_agg(fault('#/strategy', 'already_exists', campaign_plan_clash(x.organization, x.old_setter = x.organization_id, unit_code(x.old_setter), x.kind,
-    x.due_on, x.setter_id = x.organization_id, x.every IS DISTINCT FROM x.old_every)) ORDER BY x.scope_key, x.due_on)
-    INTO faults FROM (SELECT * FROM plan_item p WHERE p.change = 'refused' ORDER BY p.scope_key, p.due_on LIMIT 100) x;
-  IF faults IS NOT NULL THEN PERFORM fail(409, 'already_exists', faults); END IF;
-  SELECT p.organization, unit_code(p.old_setter) AS setter INTO u FROM plan_item p
-  WHERE p.change IN ('replaced', 'removed') AND NOT campaign_assignment_settable(c.programme_id, p.old_setter, p.scope_key) ORDER BY p.scope_key, p.due_on LIMIT 1;
-  IF FOUND THEN PERFORM campaign_assignment_refuse(u.organization, u.setter); END IF;
+  -- (what changed before it could be held is judged once more)
+  FOR attempt IN 1..2 LOOP
+    CREATE TEMP TABLE plan_item ON COMMIT DROP AS
+      SELECT w.*, coalesce(e.id, uuid_v7()) AS id, NULL::jsonb AS before, e.set_quantity AS old_set, e.quantity AS old_quantity, e.setter_id AS old_setter,
+        e.note AS old_note, e.every AS old_every, e.version AS old_version,
+        CASE WHEN e.quantity <> e.set_quantity THEN e.quantity ELSE w.quantity END AS new_quantity,
+        CASE WHEN e.id IS NULL THEN 'created'
+          WHEN (e.set_quantity, e.every, e.starts_on, e.setter_id) IS NOT DISTINCT FROM (w.quantity, w.every, w.starts_on, w.setter_id)
+            AND (w.note IS NULL OR w.note = e.note) THEN 'unchanged'
+          WHEN strategy = 'skip' THEN 'skipped' WHEN strategy = 'replace' THEN 'replaced' ELSE 'refused' END AS change
+      FROM unnest(wanted) w LEFT JOIN campaign_assignment e
+        -- (the key too, by which the policies look)
+        ON e.phase_id = w.phase_id AND e.scope_key = w.scope_key AND e.organization_id = w.organization_id AND e.kind = w.kind AND e.set_due_on = w.due_on;
+    INSERT INTO plan_item (phase_id, phase, organization_id, organization, scope_key, kind, every, starts_on, due_on, id, old_set, old_quantity, old_setter, old_note,
+      old_every, old_version, change)
+    SELECT e.phase_id, f.code, e.organization_id, e.organization_code, e.scope_key, e.kind, e.every, e.starts_on, e.set_due_on, e.id, e.set_quantity, e.quantity,
+      e.setter_id, e.note, e.every, e.version, CASE strategy WHEN 'skip' THEN 'skipped' WHEN 'replace' THEN 'removed' ELSE 'refused' END
+    FROM campaign_assignment e JOIN campaign_phase f ON f.id = e.phase_id WHERE e.copied_from = ANY (parted) AND NOT EXISTS (SELECT FROM plan_item p WHERE p.id = e.id);
+    ANALYZE plan_item;
+    SELECT jsonb_agg(fault('#/strategy', 'already_exists', campaign_plan_clash(x.organization, x.old_setter = x.organization_id, unit_code(x.old_setter), x.kind,
+      x.due_on, x.setter_id = x.organization_id, x.every IS DISTINCT FROM x.old_every)) ORDER BY x.scope_key, x.due_on)
+      INTO faults FROM (SELECT * FROM plan_item p WHERE p.change = 'refused' ORDER BY p.scope_key, p.due_on LIMIT 100) x;
+    IF faults IS NOT NULL THEN PERFORM fail(409, 'already_exists', faults); END IF;
+    SELECT p.organization, unit_code(p.old_setter) AS setter INTO u FROM plan_item p
+    WHERE p.change IN ('replaced', 'removed') AND NOT campaign_assignment_settable(c.programme_id, p.old_setter, p.scope_key) ORDER BY p.scope_key, p.due_on LIMIT 1;
+    IF FOUND THEN PERFORM campaign_assignment_refuse(u.organization, u.setter); END IF;
+    EXIT WHEN trial OR attempt = 2 OR campaign_plan_hold();
+    DROP TABLE plan_item;
+  END LOOP;
   SELECT jsonb_build_object('dry_run', trial, 'created', count(*) FILTER (WHERE p.change = 'created'),
       'replaced', count(*) FILTER (WHERE p.change = 'replaced'), 'removed', count(*) FILTER (WHERE p.change = 'removed'), 'unchanged', count(*) FILTER (WHERE p.change = 'unchanged'),
       'skipped', count(*) FILTER (WHERE p.change = 'skipped'), 'units', count(DISTINCT p.organization_id),
@@ -235,14 +239,13 @@ BEGIN
   PERFORM fail(403, 'forbidden', NULL, format('What %s is to do was set by %s: who set it changes it, or whoever stands above that one.', unit,
     coalesce(setter, '…')));
 END $$;
--- Holds what may be set anew until it is: it is judged as it stands then, and by one order of all who hold any.
-CREATE FUNCTION campaign_plan_hold(wanted campaign_plan[], parted uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+-- Holds what is to be changed until it is, in the one order of all who hold any; whether it is still what was judged.
+CREATE FUNCTION campaign_plan_hold() RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-  PERFORM FROM campaign_assignment a WHERE a.id IN (
-      SELECT e.id FROM unnest(wanted) w JOIN campaign_assignment e
-        ON e.phase_id = w.phase_id AND e.scope_key = w.scope_key AND e.organization_id = w.organization_id AND e.kind = w.kind AND e.set_due_on = w.due_on
-      UNION SELECT e.id FROM campaign_assignment e WHERE e.copied_from = ANY (parted))
-    ORDER BY a.id FOR UPDATE;
+  RETURN (SELECT count(*) FROM plan_item p WHERE p.change IN ('replaced', 'removed'))
+    = (SELECT count(*) FROM (SELECT a.id, a.version FROM campaign_assignment a
+        WHERE a.id IN (SELECT p.id FROM plan_item p WHERE p.change IN ('replaced', 'removed')) ORDER BY a.id FOR UPDATE) h
+      JOIN plan_item p ON p.id = h.id AND p.old_version = h.version);
 END $$;
 -- Writes plan_item, in the order of its keys.
 CREATE FUNCTION campaign_plan_write(c campaign, request_id text) RETURNS void LANGUAGE plpgsql SET enable_nestloop = off AS $$
@@ -573,7 +576,7 @@ GRANT EXECUTE ON FUNCTION campaign_assignment_settable(uuid, uuid, text), campai
   campaign_assignment_json(campaign_assignment), campaign_assignment_at(text, text), campaign_assignment_answer(campaign_assignment),
   filter_assignment_phase(text, text, text), campaign_days(campaign_phase, jsonb), campaign_day_fault(campaign_phase, text, text),
   campaign_plan_faults(campaign_phase, jsonb), campaign_to_plan(text), campaign_plan_figures(int, int, text, text),
-  campaign_plan_clash(text, boolean, text, text, date, boolean, boolean), campaign_plan_bound(bigint), campaign_plan_hold(campaign_plan[], uuid[]),
+  campaign_plan_clash(text, boolean, text, text, date, boolean, boolean), campaign_plan_bound(bigint), campaign_plan_hold(),
   campaign_plan_put(campaign, campaign_plan[], uuid[], text, boolean, text), campaign_assignment_refuse(text, text), campaign_plan_write(campaign, text),
   campaign_units_faults(campaign, jsonb, organization), campaign_assignments_set(text, jsonb, text), campaign_there_faults(campaign_phase, jsonb),
   campaign_assignments_own(text, jsonb, text), campaign_planning_refuse(campaign, text), campaign_split(bigint, bigint[], bigint),
