@@ -17,8 +17,8 @@ ASSERTIONS = {
 # What answers alone may use: they are checked by tests, not by the service.
 ANSWERS_ONLY = {"allOf", "anyOf", "maxProperties"}
 TYPES = ["null", "boolean", "integer", "number", "string", "array", "object"]
-FORMATS = {"date": "DATE", "date-time": "DATE_TIME", "uuid": "UUID", "uri": "URI", "email": "EMAIL", "line": "LINE"}
-FORMATS_IGNORED = {"password", "int32", "int64", "double", "decimal", "binary"}
+FORMATS = {"date": "DATE", "date-time": "DATE_TIME", "uuid": "UUID", "uri": "URI", "email": "EMAIL", "line": "LINE", "password": "PASSWORD"}
+FORMATS_IGNORED = {"int32", "int64", "double", "decimal", "binary"}
 # Keywords and the type they say something about: elsewhere they would be silently idle.
 APPLIES = {
     "properties": "object", "required": "object", "additionalProperties": "object", "minProperties": "object",

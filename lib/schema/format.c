@@ -142,13 +142,14 @@ bool format_holds(enum schema_format format, const char *s, size_t n)
     uint32_t character;
 
     switch (format) {
-    case FORMAT_NONE: return true;
+    case FORMAT_NONE:
+    case FORMAT_PASSWORD: return true;
     case FORMAT_DATE: return is_date(s, n);
     case FORMAT_DATE_TIME: return is_date_time(s, n);
     case FORMAT_UUID: return uuid_valid(s, n);
     case FORMAT_URI: return is_uri(s, n);
     case FORMAT_EMAIL: return is_email(s, n);
-    case FORMAT_LINE: return line_holds(s, n, &character);
+    case FORMAT_LINE: return line_holds(s, n, false, &character);
     }
     return false;
 }

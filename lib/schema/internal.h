@@ -18,8 +18,8 @@ void spot_fault(struct faults *f, const struct spot *at, enum fault_code code, c
 /* Length, values, pattern and format of a text. */
 void check_text(const struct schema *s, const char *p, size_t n, const struct spot *at, struct faults *f);
 
-/* Whether a valid UTF-8 text is one line of characters that show; else the first that is not. */
-bool line_holds(const char *s, size_t n, uint32_t *ret_character);
+/* Whether a valid UTF-8 text is one line of characters that show, or LINES of them with tabs; else the first that is not. */
+bool line_holds(const char *s, size_t n, bool lines, uint32_t *ret_character);
 
 /* Whether anything of a valid UTF-8 text is to be seen. */
 bool text_shows(const char *s, size_t n);

@@ -63,7 +63,13 @@ bool text_shows(const char *s, size_t n)
     return false;
 }
 
-bool line_holds(const char *s, size_t n, uint32_t *ret_character)
+/* A line's end, as line feed or with a carriage return before it, and a tab. */
+static bool is_layout(uint32_t c, const unsigned char *next, const unsigned char *end)
+{
+    return c == '\n' || c == '\t' || (c == '\r' && next < end && *next == '\n');
+}
+
+bool line_holds(const char *s, size_t n, bool lines, uint32_t *ret_character)
 {
     const unsigned char *p = (const unsigned char *)s, *end = p + n;
     size_t step;
@@ -71,7 +77,7 @@ bool line_holds(const char *s, size_t n, uint32_t *ret_character)
     for (; p < end; p += step) {
         uint32_t c = decode(p, &step);
 
-        if (step > (size_t)(end - p) || is_hidden(c)) {
+        if (step > (size_t)(end - p) || (is_hidden(c) && !(lines && is_layout(c, p + step, end)))) {
             *ret_character = c;
             return false;
         }

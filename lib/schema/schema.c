@@ -16,6 +16,7 @@ static const char *const format_names[] = {
     [FORMAT_URI] = "URI",
     [FORMAT_EMAIL] = "email",
     [FORMAT_LINE] = "line",
+    [FORMAT_PASSWORD] = "password",
 };
 
 static void check_value(
@@ -92,12 +93,12 @@ static void pattern_fault(const struct schema *s, const struct spot *at, struct 
             fault_name(FAULT_PATTERN), words);
 }
 
-static bool check_line(const char *p, size_t n, const struct spot *at, struct faults *f)
+static bool check_line(const char *p, size_t n, bool lines, const struct spot *at, struct faults *f)
 {
     uint32_t character;
     char text[16];
 
-    if (line_holds(p, n, &character))
+    if (line_holds(p, n, lines, &character))
         return true;
     (void)snprintf(text, sizeof(text), "U+%04X", (unsigned)character);
     spot_fault(f, at, FAULT_INVISIBLE, text);
@@ -106,14 +107,18 @@ static bool check_line(const char *p, size_t n, const struct spot *at, struct fa
 
 void check_text(const struct schema *s, const char *p, size_t n, const struct spot *at, struct faults *f)
 {
+    bool body = at->place != NULL || at->where == AT_POINTER;
+    /* written freely, in lines; names and addresses are one line */
+    bool lines = body && s->format == FORMAT_NONE && !s->pattern && !s->values;
     size_t length;
 
     if (s->min_length > 0 || s->max_length > 0) {
         length = utf8_length(p, n);
         /* in a body a text that is asked for is one that can be seen */
-        if (s->min_length > 0 && length >= s->min_length && (at->place != NULL || at->where == AT_POINTER) &&
-            !text_shows(p, n))
+        if (s->min_length > 0 && length >= s->min_length && body && !text_shows(p, n)) {
             length = 0;
+            lines = false;
+        }
         if (length < s->min_length)
             count_fault(f, at, FAULT_TOO_SHORT, s->min_length);
         if (s->max_length > 0 && length > s->max_length)
@@ -123,7 +128,7 @@ void check_text(const struct schema *s, const char *p, size_t n, const struct sp
         check_enum(s, p, n, at, f);
     if (s->pattern && !pattern_matches(s->pattern, p, n))
         pattern_fault(s, at, f);
-    if ((s->format == FORMAT_LINE || s->format == FORMAT_URI) && !check_line(p, n, at, f))
+    if ((lines || s->format == FORMAT_LINE || s->format == FORMAT_URI) && !check_line(p, n, lines, at, f))
         return;
     if (s->format != FORMAT_LINE && !format_holds(s->format, p, n))
         spot_fault(f, at, FAULT_FORMAT, format_names[s->format]);

@@ -29,6 +29,7 @@ enum schema_format {
     FORMAT_URI,
     FORMAT_EMAIL,
     FORMAT_LINE, /* one line, and nothing in it that cannot be seen */
+    FORMAT_PASSWORD, /* taken as it is typed */
 };
 
 enum schema_bound {

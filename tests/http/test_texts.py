@@ -22,7 +22,16 @@ def test_a_name_holds_nothing_that_cannot_be_seen(aa, text):
         answer = aa.post("/v1/organizations", body)
         assert answer.status == 422 and answer.faults() == {(where, "invisible_character")}, answer
         assert f"U+{ord(text):04X}" in answer.json()["errors"][0]["detail"]
-    assert aa.post("/v1/organizations", unit(note=f"hai{text if text in chr(10) + chr(9) else chr(10)}dòng")).status == 201, "a note has lines"
+    answer = aa.post("/v1/organizations", unit(note=f"hai{text}dòng"))
+    if text in "\n\t":
+        assert answer.status == 201 and answer.json()["note"] == f"hai{text}dòng", "a note has lines"
+    else:
+        assert answer.status == 422 and answer.faults() == {("#/note", "invisible_character")}, answer
+
+
+def test_a_note_has_lines_however_they_are_ended(aa):
+    assert aa.post("/v1/organizations", unit(note="một\r\nhai\n\tba")).status == 201
+    assert aa.post("/v1/organizations", unit(note="một\rhai")).faults() == {("#/note", "invisible_character")}
 
 
 def test_what_is_seen_is_taken(aa):
