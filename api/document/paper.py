@@ -253,12 +253,28 @@ def opening(report):
     return f"Số liệu tính đến {long_date(end)}." if end else ""
 
 
-def figure(f):
+PERIODS = ((r"([0-9]{4})-Q([1-4])", lambda y, n: f"quý {roman(int(n))} năm {y}"), (r"([0-9]{4})-M?([0-9]{2})", lambda y, n: f"tháng {int(n)} năm {y}"),
+           (r"([0-9]{4})-[HS]([12])", lambda y, n: f"6 tháng {'đầu' if n == '1' else 'cuối'} năm {y}"), (r"([0-9]{4})(?:-A1|-Y)?", lambda y: f"năm {y}"))
+
+
+def period_words(code):
+    """«2026-Q1» as papers say it; a code of another shape as it is."""
+    for shape, words in PERIODS:
+        found = re.fullmatch(shape, code)
+        if found:
+            return words(*found.groups())
+    return code
+
+
+def figure(f, told=False):
+    """A row of the table; TOLD: with the period that it is of."""
     state, kind = f.get("state"), f.get("kind")
     row = {"name": line(f.get("name")), "unit": UNITS.get(f.get("unit"), line(f.get("unit"))), "numerator": figure_text(f.get("numerator")),
            "denominator": figure_text(f.get("denominator")), "result": "", "note": line(f.get("note"))}
     if f.get("category"):
         row["name"] += f" ({line(f['category'])})"
+    if told and f.get("period"):
+        row["name"] += f" – {period_words(line(f['period']))}"
     if state == "not_applicable":
         row["result"] = "Không áp dụng"
     elif state == "missing":
@@ -286,7 +302,12 @@ def tables(report, first):
     found = []
     for rows, title in ((own, "Số liệu"), (total, "Số liệu tổng hợp từ các đơn vị")):
         if rows:
-            found.append({"number": roman(first + len(found)), "title": title, "rows": [figure(f) for f in rows]})
+            # an indicator that stands for one period is the report's own
+            periods = {}
+            for f in rows:
+                periods.setdefault(f.get("indicator"), set()).add(f.get("period"))
+            told = any(len(of) > 1 for of in periods.values())
+            found.append({"number": roman(first + len(found)), "title": title, "rows": [figure(f, told) for f in rows]})
     return found
 
 
@@ -299,6 +320,7 @@ def sections(report):
             for i, s in enumerate(report.get("sections") or [], 1)]
 
 
+REVIEWED = {"interim": "sơ kết", "final": "tổng kết"}
 REACHED = {"cadres_and_members": "Cán bộ, đảng viên được tuyên truyền", "core_force": "Lực lượng nòng cốt được tuyên truyền"}
 
 
@@ -326,6 +348,9 @@ def campaign(report, n):
                  f"{figure_text(acts['planned'])}; hoãn: {figure_text(acts['postponed'])}; hủy: {figure_text(acts['cancelled'])}; quá hạn: {figure_text(s['late'])}.")
     lines.append(f"Lượt người tiếp cận: {figure_text(s['contacts']['reached'])}. Sản phẩm đã phát hành: {figure_text(s['products'])}; lượt sử dụng lại: "
                  f"{figure_text(s['reuses'])}; mô hình, tập thể được ghi nhận: {figure_text(s['recognitions'])}.")
+    held = [f"{REVIEWED[w['kind']]} ngày {short_date(w['reviewed_on'])}" for w in told.get("reviews") or []]
+    if held:
+        lines.append("Đơn vị đã " + "; ".join(held) + ".")
     rows = [{"name": line(k["name"]), "assigned": figure_text(k["assigned"]), "due": figure_text(k["due"]), "planned": figure_text(k["planned"]),
              "done": figure_text(k["done"]), "fulfilled": figure_text(k.get("fulfilled")), "percent": "" if k["percent"] is None else figure_text(k["percent"], 2) + "%"} for k in s["by_kind"]]
     return {"number": roman(n), "title": f"Kết quả thực hiện «{line(told['title'])}»", "lines": lines, "rows": rows}

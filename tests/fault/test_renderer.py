@@ -158,6 +158,18 @@ def test_the_paper_of_a_party_committee(tmp_path):
     assert "CỘNG HÒA" not in flat and "DỰ THẢO" not in flat
 
 
+def test_figures_of_several_periods_say_which(tmp_path):
+    def figure(indicator, period, number):
+        return {"indicator": indicator, "name": f"Chỉ tiêu {indicator}", "unit": "đơn vị", "kind": "number", "period": period, "number": number, "state": "reported"}
+    flat = " ".join(words(page) for page in pages(made(report(figures=[figure("A", f"2026-{p}", n) for p, n in (("Q1", 11), ("Q2", 22), ("M03", 33), ("A1", 44), ("DOT-1", 55))])),
+                                                  tmp_path))
+    html = made(report(figures=[figure("A", "2026-Q1", 11), figure("A", "2026-Q4", 12), figure("B", "2026-M03", 13), figure("B", "2026-A1", 14), figure("B", "DOT-1", 15)]), "html")
+    for told in ("Chỉ tiêu A – quý I năm 2026", "Chỉ tiêu A – quý IV năm 2026", "Chỉ tiêu B – tháng 3 năm 2026", "Chỉ tiêu B – năm 2026", "Chỉ tiêu B – DOT-1"):
+        assert told in html, told
+    assert "quý II" in flat
+    assert "Chỉ tiêu A<" in made(report(figures=[figure("A", "2026-Q1", 11), figure("B", "2026-Q1", 12)]), "html"), "there is but one period"
+
+
 @pytest.mark.parametrize("kind, name, above, expected, absent", [
     ("advisory_support_agency", "Ban Tuyên giáo và Dân vận Thành ủy", ("Thành ủy Đồng Nai", "city_party_committee"),
      ["THÀNH ỦY ĐỒNG NAI", "BAN TUYÊN GIÁO VÀ DÂN VẬN", "ĐẢNG CỘNG SẢN VIỆT NAM", "TRƯỞNG BAN"], ["ĐẢNG BỘ THÀNH PHỐ"]),
