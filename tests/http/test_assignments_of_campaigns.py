@@ -383,6 +383,7 @@ def test_a_unit_adjusts_what_was_set_with_a_reason(world, aa, code):
     given(world, aa, code, **wish())
     me, row = world.at("AA-W1", "reporter"), one(aa, code)
     assert faults(patch(me, code, row, {"quantity": 2})) == {("#/reason", "required")}
+    assert {pointer for pointer, _ in faults(patch(me, code, row, {"quantity": 2, "reason": "\u00a0"}))} == {"#/reason"}
     assert faults(patch(me, code, row, {"quantity": 4, "reason": "Vì"})) == {("#/reason", "not_expected")}
     assert faults(patch(me, code, row, {"due_on": "2029-01-01", "reason": "Vì"})) == {("#/due_on", "out_of_range")}
     changed = patch(me, code, row, {"quantity": 2, "due_on": "2026-10-15", "reason": "Hai chi bộ sáp nhập"})
