@@ -87,6 +87,16 @@ CREATE FUNCTION activity_fault(pointer text, code text) RETURNS jsonb LANGUAGE s
   SELECT CASE WHEN code IS NOT NULL THEN jsonb_build_object('pointer', pointer, 'code', code, 'detail', activity_fault_text(pointer || ':' || code)) END $$;
 
 -- ---- the answer ----------------------------------------------------------------------------------------------
+-- The codes of a campaign and a phase that the caller does not see any more: what a unit that moved away did in it is told with them all the same.
+CREATE FUNCTION campaign_code_kept(campaign uuid) RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  RETURN (SELECT c.code FROM campaign c WHERE c.id = campaign);
+END $$;
+CREATE FUNCTION campaign_phase_code_kept(phase uuid) RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  RETURN (SELECT f.code FROM campaign_phase f WHERE f.id = phase);
+END $$;
+GRANT EXECUTE ON FUNCTION campaign_code_kept(uuid), campaign_phase_code_kept(uuid) TO tiendo_service;
 -- Still to be done, and its day has passed.
 CREATE FUNCTION activity_late(status text, ends_on date) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT status IN ('planned', 'under_way', 'postponed') AND ends_on < today() $$;
@@ -102,8 +112,8 @@ END $$;
 CREATE FUNCTION activity_json(a activity) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN (SELECT row_to_json(r)::text FROM (
-    SELECT a.id, (SELECT c.code FROM campaign c WHERE c.id = a.campaign_id) AS campaign,
-      (SELECT f.code FROM campaign_phase f WHERE f.id = a.phase_id) AS phase, a.organization_code AS organization,
+    SELECT a.id, coalesce((SELECT c.code FROM campaign c WHERE c.id = a.campaign_id), campaign_code_kept(a.campaign_id)) AS campaign,
+      coalesce((SELECT f.code FROM campaign_phase f WHERE f.id = a.phase_id), campaign_phase_code_kept(a.phase_id)) AS phase, a.organization_code AS organization,
       (SELECT o.name FROM organization o WHERE o.id = a.organization_id) AS organization_name, a.code, a.kind, a.topic, a.title, a.starts_on, a.ends_on,
       a.done_on, a.planned, a.done, a.contacts_planned, a.contacts_reached, a.channels, a.status, a.reason,
       activity_late(a.status, a.ends_on) AS late, a.evidence_url, a.attachments, a.note, a.classification, a.on_behalf, a.entered_by,

@@ -65,8 +65,8 @@ END $$;
 CREATE FUNCTION product_json(p product) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN (SELECT row_to_json(r)::text FROM (
-    SELECT p.id, (SELECT c.code FROM campaign c WHERE c.id = p.campaign_id) AS campaign,
-      (SELECT f.code FROM campaign_phase f WHERE f.id = p.phase_id) AS phase, p.organization_code AS organization,
+    SELECT p.id, coalesce((SELECT c.code FROM campaign c WHERE c.id = p.campaign_id), campaign_code_kept(p.campaign_id)) AS campaign,
+      coalesce((SELECT f.code FROM campaign_phase f WHERE f.id = p.phase_id), campaign_phase_code_kept(p.phase_id)) AS phase, p.organization_code AS organization,
       directory_name(p.organization_id) AS organization_name, p.activity_id AS activity, p.kind, p.title, p.summary, p.topic, p.duration_s, p.link,
       p.sha256, p.published_on, p.channels,
       (SELECT coalesce(json_agg(json_build_object('channel', x.channel, 'total', x.total, 'read_on', x.read_on, 'source', x.source) ORDER BY x.channel), '[]')

@@ -88,8 +88,8 @@ CREATE FUNCTION recognition_decision(r recognition) RETURNS json LANGUAGE sql IM
 CREATE FUNCTION recognition_json(r recognition) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN (SELECT row_to_json(x)::text FROM (
-    SELECT r.id, (SELECT c.code FROM campaign c WHERE c.id = r.campaign_id) AS campaign,
-      (SELECT f.code FROM campaign_phase f WHERE f.id = r.phase_id) AS phase, r.organization_code AS organization,
+    SELECT r.id, coalesce((SELECT c.code FROM campaign c WHERE c.id = r.campaign_id), campaign_code_kept(r.campaign_id)) AS campaign,
+      coalesce((SELECT f.code FROM campaign_phase f WHERE f.id = r.phase_id), campaign_phase_code_kept(r.phase_id)) AS phase, r.organization_code AS organization,
       directory_name(r.organization_id) AS organization_name, r.kind, r.title, r.summary, recognition_decision(r) AS decision, r.state, r.reason,
       unit_code(r.proposed_seat_id) AS proposed_by, unit_code(r.decided_seat_id) AS decided_by, tstz(r.published_at) AS published_at,
       recognition_actions(r) AS actions, r.version, tstz(r.created_at) AS created_at, tstz(r.updated_at) AS updated_at) x);

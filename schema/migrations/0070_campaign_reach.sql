@@ -56,7 +56,7 @@ CREATE TRIGGER campaign_reach_say AFTER INSERT OR DELETE OR UPDATE OF version ON
 CREATE FUNCTION campaign_reach_json(r campaign_reach) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN (SELECT row_to_json(x)::text FROM (
-    SELECT (SELECT c.code FROM campaign c WHERE c.id = r.campaign_id) AS campaign, (SELECT f.code FROM campaign_phase f WHERE f.id = r.phase_id) AS phase,
+    SELECT coalesce((SELECT c.code FROM campaign c WHERE c.id = r.campaign_id), campaign_code_kept(r.campaign_id)) AS campaign, coalesce((SELECT f.code FROM campaign_phase f WHERE f.id = r.phase_id), campaign_phase_code_kept(r.phase_id)) AS phase,
       r.organization_code AS organization, (SELECT o.name FROM organization o WHERE o.id = r.organization_id) AS organization_name, r.of, r.covers,
       r.reached, r.base, percent(r.reached, r.base) AS percent, r.base_source, r.base_on, r.counted_on, r.note, r.on_behalf, r.entered_by, r.version,
       tstz(r.created_at) AS created_at, tstz(r.updated_at) AS updated_at) x);

@@ -46,8 +46,8 @@ FROM activity_proposal_decline(:activity, :body::jsonb, :if_match, :request_id) 
 -- filter on_behalf: a.on_behalf = $::boolean
 -- filter proposed: EXISTS (SELECT FROM activity_proposal p WHERE p.activity_id = a.id AND p.state = 'proposed') = $::boolean
 -- filter q: a.id = ANY (((SELECT filter_activities($))).ids) OTHERWISE cardinality(((SELECT filter_activities($))).patterns) > 0 AND coalesce(a.search LIKE ALL (((SELECT filter_activities($))).patterns), false)
-SELECT a.id, (SELECT c.code FROM campaign c WHERE c.id = a.campaign_id) AS campaign,
-  (SELECT f.code FROM campaign_phase f WHERE f.id = a.phase_id) AS phase, a.organization_code AS organization,
+SELECT a.id, coalesce((SELECT c.code FROM campaign c WHERE c.id = a.campaign_id), campaign_code_kept(a.campaign_id)) AS campaign,
+  coalesce((SELECT f.code FROM campaign_phase f WHERE f.id = a.phase_id), campaign_phase_code_kept(a.phase_id)) AS phase, a.organization_code AS organization,
   (SELECT o.name FROM organization o WHERE o.id = a.organization_id) AS organization_name, a.code, a.kind, a.topic, a.title, a.starts_on, a.ends_on,
   a.done_on, a.planned, a.done, a.contacts_planned, a.contacts_reached, to_json(a.channels) AS channels, a.status, a.reason,
   activity_late(a.status, a.ends_on) AS late, a.evidence_url, a.attachments, a.note, a.classification, a.on_behalf, a.entered_by,

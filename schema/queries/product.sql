@@ -34,7 +34,8 @@ SELECT s.status, s.version, s.body_out AS body FROM product_step(:product::uuid,
 -- filter activity: p.activity_id = $::uuid
 -- filter updated_at[gte]: p.updated_at >= $::timestamptz
 -- filter q: strpos(p.search, fold($)) > 0
-SELECT p.id, (SELECT c.code FROM campaign c WHERE c.id = p.campaign_id) AS campaign, (SELECT f.code FROM campaign_phase f WHERE f.id = p.phase_id) AS phase,
+SELECT p.id, coalesce((SELECT c.code FROM campaign c WHERE c.id = p.campaign_id), campaign_code_kept(p.campaign_id)) AS campaign,
+  coalesce((SELECT f.code FROM campaign_phase f WHERE f.id = p.phase_id), campaign_phase_code_kept(p.phase_id)) AS phase,
   p.organization_code AS organization, directory_name(p.organization_id) AS organization_name, p.activity_id AS activity, p.kind, p.title, p.summary,
   p.topic, p.duration_s, p.link, p.sha256, p.published_on, to_json(p.channels) AS channels,
   (SELECT sum(x.total) FROM product_reach x WHERE x.product_id = p.id) AS reach_total, p.state, tstz(p.published_at) AS published_at,

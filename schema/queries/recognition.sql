@@ -37,7 +37,8 @@ SELECT s.status, s.version, s.body_out AS body FROM recognition_act(:recognition
 -- filter state: r.state = $
 -- filter to_me: $::boolean = recognition_is_for_me(r.campaign_id, r.programme_id, r.organization_id, r.scope_key)
 -- filter updated_at[gte]: r.updated_at >= $::timestamptz
-SELECT r.id, (SELECT c.code FROM campaign c WHERE c.id = r.campaign_id) AS campaign, (SELECT f.code FROM campaign_phase f WHERE f.id = r.phase_id) AS phase,
+SELECT r.id, coalesce((SELECT c.code FROM campaign c WHERE c.id = r.campaign_id), campaign_code_kept(r.campaign_id)) AS campaign,
+  coalesce((SELECT f.code FROM campaign_phase f WHERE f.id = r.phase_id), campaign_phase_code_kept(r.phase_id)) AS phase,
   r.organization_code AS organization, directory_name(r.organization_id) AS organization_name, r.kind, r.title, r.summary,
   r.decision_number, r.decision_on, r.decided_by AS decision_by, r.state, unit_code(r.proposed_seat_id) AS proposed_by,
   unit_code(r.decided_seat_id) AS decided_by, tstz(r.published_at) AS published_at, r.version, tstz(r.updated_at) AS updated_at

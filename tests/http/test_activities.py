@@ -328,3 +328,24 @@ def test_sums_follow_at_commit_and_fold_by_themselves(world, w1, cluster):
     assert cluster.query(SUMS, [code]) == [(0, 0, 0, 0)]
     assert w1.request("DELETE", path(made), None, [("If-Match", "*")]).status == 204
     assert cluster.query("SELECT * FROM activity_recount()") == []
+
+
+def test_what_a_unit_that_moved_away_did_still_tells_its_campaign(world):
+    """Its new line does not see the campaign, and reads what the unit did in it by the campaign's and the phase's codes all the same."""
+    aa = world.at("AA-TU", "manager")
+    cell = world.must(world.at("AA-W1", "manager").post("/v1/organizations", {"code": samples.fresh("AA-W1-DI"), "name": "Chi bộ chuyển đi", "kind": "party_cell", "parent": "AA-W1",
+                                                                             "valid_from": "2025-01-01"}))["code"]
+    code = campaigns.campaign(world, scope="AA-W1", owner="AA-W1")["code"]
+    by = world.at("AA-W1", "approver")
+    made = {"activities": activity(world, cell, campaign=code, by=by)["id"]}
+    for what, more in (("products", {"kind": "poster"}), ("recognitions", {"kind": "exemplary_model"})):
+        made[what] = world.must(by.post(f"/v1/{what}", {"campaign": code, "phase": "GD2", "organization": cell, "title": "Tên", **more}))["id"]
+    world.must(aa.post("/v1/reorganizations", {"decision": samples.fresh("QĐ"), "effective_on": "2026-11-01", "steps": [
+        {"kind": "move", "organization": cell, "parent": "AA-W2"}]}))
+    reader = world.at("AA-W2", "viewer")
+    assert reader.get(f"/v1/campaigns/{code}").status == 404
+    for what, one in made.items():
+        listed = reader.items(f"/v1/{what}", organization=cell)
+        for told in (world.must(reader.get(f"/v1/{what}/{one}"), 200), *listed):
+            assert (told["campaign"], told["phase"]) == (code, "GD2"), told
+        assert [item["id"] for item in listed] == [one]
