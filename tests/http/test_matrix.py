@@ -154,7 +154,7 @@ CASES = {
     "campaign_assignment_copy_down": [path_of("copied down", "/v1/campaigns/AA-CD/assignments/copy-down",
                                               body=lambda n, own: {"organization": n.unit, "share": "each", "from": "2025-01-01", "dry_run": True})],
     "campaign_assignment_adjust": [path_of("behalf", "/v1/campaigns/{campaign}/assignments/{work}", body=body("campaign_assignment_adjust"), headers=tagged)],
-    "campaign_assignment_reset": [path_of("path", "/v1/campaigns/{campaign}/assignments/{work}/setting", body=body("campaign_assignment_reset"), headers=tagged)],
+    "campaign_assignment_reset": [path_of("path", "/v1/campaigns/{campaign}/assignments/{work}/setting", body=lambda n, own: {"quantity": 2, "due_on": LONG_AGO["due_on"]}, headers=tagged)],
     "campaign_assignment_delete": [path_of("nobody's", "/v1/campaigns/{campaign}/assignments/{account_id}", headers=tagged)],
     "campaign_assignment_own_delete": [path_of("nobody's", "/v1/campaigns/{campaign}/assignments/{account_id}/own", headers=tagged)],
     "campaign_reach_list": [path_of("definition", "/v1/campaigns/{campaign}/reach"),
