@@ -47,6 +47,7 @@ class Clock:
         self.cluster = cluster
         self.path = pathlib.Path(directory) / "clock"
         self.path.write_bytes(struct.pack("=q", 0))
+        self.away = False
         self.at(BEGINNING)
 
     def at(self, instant):
@@ -55,6 +56,7 @@ class Clock:
 
     def move(self, seconds):
         """So many seconds ahead of where the run's own clock would be."""
+        self.away = seconds != 0
         ahead = self.base + seconds
         with open(self.path, "r+b") as file, mmap.mmap(file.fileno(), 8) as memory:
             memory[:8] = struct.pack("=q", int(ahead * 1_000_000))

@@ -39,17 +39,18 @@ def test_a_repeated_request_is_replayed_and_another_is_422(world, send, op):
         code = world.indicator(world.at("AA-TU", "manager"), samples.fresh("AA-I"), "AA-P", "number")["code"]
         path = f"/v1/indicators/{code}/targets"
         post = lambda b: world.at("AA-TU", "manager").post(path, b, [("Idempotency-Key", key)])  # noqa: E731
-    elif op.id in ("report_comment_create", "product_reuse_create"):
+    elif op.id in ("report_comment_create", "product_reuse_create", "campaign_assignment_set", "campaign_assignment_own", "campaign_assignment_copy_down"):
         path = samples.address(world, op)
         post = lambda b: world.at("AA-TU", "manager").post(path, b, [("Idempotency-Key", key)])  # noqa: E731
     else:
         post = lambda b: send(op, b, key)  # noqa: E731
     first = post(body)
-    assert first.status == 201, first
+    made = 201 if 201 in op.success else 200
+    assert first.status == made, first
     again = post(body)
-    assert again.status == 201 and again.header("Idempotency-Replayed") == "true"
+    assert again.status == made and again.header("Idempotency-Replayed") == "true"
     assert again.json() == first.json() and again.etag == first.etag and again.header("Location") == first.header("Location")
-    other = post({**body, "zz_name": 1} if False else {**dict(reversed(list(body.items()))), **_changed(body)})
+    other = post({**dict(reversed(list(body.items()))), **_changed(body)})
     assert other.status == 422 and other.code == "idempotency_key_reused"
 
 
