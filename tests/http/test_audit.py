@@ -5,7 +5,7 @@ import json
 from urllib.parse import quote
 
 import pytest
-from harness import samples
+from harness import campaigns, samples
 from harness.activities import activity, change
 from harness.world import Caller
 
@@ -51,6 +51,28 @@ def test_what_is_entered_in_a_campaign_for_another_and_why_it_was_changed(world,
     cluster.caught_up()
     events = audit(world.at("AA-W1", "inspector"), resource=made["id"])
     assert [(e["version"], e["on_behalf"], e["reason"]) for e in events] == [(3, False, None), (2, True, "Mưa lớn"), (1, True, None)]
+
+
+def test_on_whose_behalf_plans_reviews_and_recognitions_are_entered(world, cluster):
+    """For another unit: yes. What a superior sets as its own order, and what a unit decides or publishes, is on nobody's behalf."""
+    code, ward = campaigns.campaign(world)["code"], world.at("AA-W1", "approver")
+    cell, key = "AA-W1-C1", lambda: [("Idempotency-Key", samples.fresh("k"))]
+    plan = {"phase": "GD2", "kind": "conference", "quantity": 2, "due_on": "2026-12-01"}
+    world.must(ward.post(f"/v1/campaigns/{code}/assignments/own", {**plan, "organization": cell, "dry_run": False}, key()), 200)
+    world.must(world.at("AA-TU", "manager").post(f"/v1/campaigns/{code}/assignments", {**plan, "due_on": "2026-12-02", "organizations": [cell], "dry_run": False}, key()), 200)
+    where = f"/v1/campaigns/{code}/reviews/GD2/{cell}/interim/2026-10-01"
+    review = world.must(ward.put(where, {"results": "Sơ kết"}, [("If-None-Match", "*")]))["id"]
+    assert ward.request("DELETE", where, None, [("If-Match", "*")]).status == 204
+    made, up = (world.must(ward.post("/v1/recognitions", {"campaign": code, "organization": unit, "kind": "exemplary_model", "title": "Mô hình"}))["id"]
+                for unit in (cell, "AA-W1"))
+    world.must(world.at("AA-TU", "approver").post(f"/v1/recognitions/{up}/return", {"reason": "Bổ sung"}, [("If-Match", "*"), *key()]), 200)
+    cluster.caught_up()
+    top = world.at("AA-TU", "inspector")
+    ids = {day: one for one, day in cluster.query("SELECT a.id::text, a.due_on::text FROM campaign_assignment a JOIN campaign c ON c.id = a.campaign_id WHERE c.code = %s", [code])}
+    assert [[(e["action"], e["on_behalf"]) for e in audit(top, resource=one)] for one in (ids["2026-12-01"], ids["2026-12-02"], review, made, up)] == [
+        [("create", True)], [("create", False)], [("delete", True), ("create", True)], [("create", True)],
+        [("return", False), ("create", False)]]
+    assert audit(top, resource=up)[0]["reason"] == "Bổ sung"
 
 
 def test_the_history_of_a_figure(world, figure):
