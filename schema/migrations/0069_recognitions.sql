@@ -6,7 +6,7 @@ SET search_path = tiendo, public;
 ALTER TABLE recognition ADD COLUMN proposed_giver_id uuid;
 ALTER TABLE recognition ADD COLUMN earlier_account_ids uuid[] NOT NULL DEFAULT '{}';
 
--- What may be done, from which state, by whom: the author is who enters for the unit; the decider stands directly above it, holds a mandate to review
+-- What may be done, from which state, by whom: the author is who enters for the unit; the decider stands above it, nearest of those that have somebody for it, holds a mandate to review
 -- over it, or owns the campaign.
 CREATE TABLE recognition_transition (
   action text NOT NULL,
@@ -36,10 +36,17 @@ CREATE FUNCTION owns_campaign(campaign uuid) RETURNS boolean LANGUAGE plpgsql ST
 BEGIN
   RETURN EXISTS (SELECT FROM campaign c WHERE c.id = campaign AND c.owner_id = ANY (me_seats()));
 END $$;
+-- Whether no unit between the two has anybody who decides on recognitions.
+CREATE FUNCTION recognition_nobody_between(above text, key text) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp AS $$
+BEGIN
+  RETURN NOT EXISTS (SELECT FROM access_grant g JOIN role_permission p ON p.role = g.role AND p.permission = 'recognitions:write'
+    WHERE g.scope_key = ANY (ancestor_keys(key)) AND length(g.scope_key) > length(above) AND g.scope_key <> key AND g.revoked_at IS NULL
+      AND g.valid_from <= today() AND (g.valid_to IS NULL OR g.valid_to >= today()));
+END $$;
 -- Whether the caller decides on it, by its seat. Nobody decides on what is its own unit's.
 CREATE FUNCTION recognition_is_for_me(campaign uuid, programme uuid, organization uuid, key text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
-  RETURN coalesce(organization <> ALL (me_seats()) AND ((length(key) > 6 AND left(key, -6) = me_seat_key()) OR seat_holds('review', programme, key)
+  RETURN coalesce(organization <> ALL (me_seats()) AND ((key ^@ me_seat_key() AND key <> me_seat_key() AND recognition_nobody_between(me_seat_key(), key)) OR seat_holds('review', programme, key)
     OR owns_campaign(campaign)), false);
 END $$;
 -- Whether the caller proposes it, by its seat, whatever it is entered for now.
@@ -166,7 +173,7 @@ BEGIN
     PERFORM fail(403, 'forbidden', NULL, format('That is done by who enters for %s.', r.organization_code));
   ELSIF NOT author AND NOT recognition_is_for_me(r.campaign_id, r.programme_id, r.organization_id, r.scope_key) THEN
     PERFORM fail(403, 'forbidden', NULL,
-      format('That is done by the unit directly above %s, by a mandate to review, or by the owner of the campaign.', r.organization_code));
+      format('That is done by the nearest unit above %s that has somebody for it, by a mandate to review, or by the owner of the campaign.', r.organization_code));
   END IF;
   IF recognition_proposed_by_me(was) AND EXISTS (SELECT FROM recognition_transition x WHERE x.action = p_action AND x.by_another) THEN
     PERFORM fail(403, 'own_submission', NULL, 'Nobody confirms what they proposed or edited themselves, whichever grant they act by.');
@@ -229,7 +236,7 @@ BEGIN
   PERFORM journal('delete', 'recognition', r.id, r.version + 1, r.scope_key, before, NULL, request_id, r.programme_id);
 END $$;
 
-GRANT EXECUTE ON FUNCTION owns_campaign(uuid), recognition_is_for_me(uuid, uuid, uuid, text), recognition_is_mine(recognition),
+GRANT EXECUTE ON FUNCTION owns_campaign(uuid), recognition_nobody_between(text, text), recognition_is_for_me(uuid, uuid, uuid, text), recognition_is_mine(recognition),
   recognition_proposed_by_me(recognition), recognition_actions(recognition), recognition_in_sight(recognition), recognition_decision(recognition),
   recognition_json(recognition), recognition_kept(recognition), recognition_get(uuid), path_recognition(uuid), recognition_apply(recognition, jsonb),
   recognition_faults(recognition, text, jsonb), recognition_create(uuid, jsonb, text),

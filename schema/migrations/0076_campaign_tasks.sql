@@ -146,7 +146,7 @@ BEGIN
   IF NOT decides AND NOT writes THEN RETURN; END IF;
   RETURN QUERY
   WITH area AS (
-    -- where the seat decides: directly below itself alone, or as far as a mandate goes
+    -- where the seat decides: below itself as far as nobody nearer does, or as far as a mandate goes
     SELECT seat_key AS key, true AS direct, NULL::uuid AS programme_id
     UNION ALL
     SELECT o.scope_key, false, x.programme_id
@@ -155,7 +155,7 @@ BEGIN
     WHERE s.id = me_seat() AND 'review' = ANY (x.functions) AND x.valid_from <= today() AND (x.valid_to IS NULL OR x.valid_to >= today())
   ), found AS (
     SELECT g.id, 'recognition' AS kind FROM area a JOIN recognition g ON g.scope_key >= a.key AND g.scope_key < a.key || '~'
-      AND (NOT a.direct OR length(g.scope_key) = length(a.key) + 6) AND coalesce(g.programme_id = a.programme_id, true)
+      AND (NOT a.direct OR (g.scope_key <> a.key AND recognition_nobody_between(a.key, g.scope_key))) AND coalesce(g.programme_id = a.programme_id, true)
     WHERE decides AND g.state = 'proposed'
     UNION
     SELECT g.id, 'recognition' FROM campaign c JOIN recognition g ON g.campaign_id = c.id

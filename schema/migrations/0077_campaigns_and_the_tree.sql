@@ -377,7 +377,9 @@ BEGIN
         IF (CASE WHEN p_permission = 'delegations:write' THEN NOT key ^@ me_seat_key()
             WHEN p_permission IN ('me:write', 'calendars:write') THEN false
             WHEN p_permission IN ('submissions:write', 'publications:write') THEN NOT EXISTS (SELECT FROM organization o WHERE o.id = ANY (me_seats()) AND o.scope_key = permission_try.key)
-            WHEN p_permission IN ('reviews:write', 'recognitions:write') THEN NOT (left(key, -6) = me_seat_key() OR seat_holds('review', NULL, key))
+            WHEN p_permission = 'reviews:write' THEN NOT (left(key, -6) = me_seat_key() OR seat_holds('review', NULL, key))
+            WHEN p_permission = 'recognitions:write' THEN NOT ((key ^@ me_seat_key() AND key <> me_seat_key() AND recognition_nobody_between(me_seat_key(), key))
+              OR seat_holds('review', NULL, key))
             WHEN p_permission = 'activities:write' THEN NOT (may_write(NULL, key) OR key <@ behalf_scope()
               OR EXISTS (SELECT FROM unnest(limited_write_scopes()) s WHERE key <@ s::keymultirange))
             WHEN p_permission = 'values:write' THEN NOT (may_write(NULL, key)

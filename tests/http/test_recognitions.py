@@ -131,6 +131,21 @@ def test_the_unit_two_above_does_not_decide(world, campaign):
     assert do(world.at("AA-W1", "approver"), made, "confirm").status == 200
 
 
+def test_the_nearest_above_that_has_somebody_decides(world, campaign):
+    """A committee without an account decides nothing; what is proposed below it is for the one above, until it has somebody."""
+    manager, admin = world.at("AA-TU", "manager"), world.at("AA-TU", "administrator")
+    middle, cell = fresh("AA-W1-CS"), fresh("AA-W1-CB")
+    world.unit(manager, middle, "Đảng ủy bộ phận", "party_cell", "AA-W1")
+    world.unit(manager, cell, "Chi bộ", "party_cell", middle)
+    made = [propose(world.at("AA-W1", "reporter"), campaign, cell) for _ in range(2)]
+    ward = world.at("AA-W1", "approver")
+    assert do(world.at("AA-TU", "approver"), made[0], "confirm").status == 403, "the ward is nearer"
+    assert made[0]["id"] in str(ward.items("/v1/me/tasks", kind="recognition"))
+    assert do(ward, made[0], "confirm").status == 200
+    world.account(admin, fresh("nguoi").lower(), (middle, "approver"))
+    assert do(ward, made[1], "confirm").status == 403 and made[1]["id"] not in str(ward.items("/v1/me/tasks", kind="recognition"))
+
+
 def test_nobody_confirms_what_they_proposed(world, campaign):
     admin = world.at("AA-TU", "administrator")
     double = fresh("hai.ghe").lower()
