@@ -28,7 +28,7 @@ enum schema_format {
     FORMAT_UUID,
     FORMAT_URI,
     FORMAT_EMAIL,
-    FORMAT_LINE, /* one line, and nothing in it that cannot be seen */
+    FORMAT_LINE,     /* one line, and nothing in it that cannot be seen */
     FORMAT_PASSWORD, /* taken as it is typed */
 };
 

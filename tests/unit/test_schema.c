@@ -326,16 +326,19 @@ START_TEST(knows_what_cannot_be_seen)
     for (size_t i = 0; i < ARRAY_SIZE(blank); i++)
         ck_assert_msg(strcmp(faults_of(&some, blank[i], SCHEMA_WHOLE), "too_short@#") == 0, "%s", blank[i]);
     ck_assert_str_eq(faults_of(&some, "\" a\"", SCHEMA_WHOLE), "");
-    static const struct schema lines = { .types = TYPE_STRING }, secret = { .types = TYPE_STRING, .format = FORMAT_PASSWORD };
+    static const struct schema lines = { .types = TYPE_STRING },
+                               secret = { .types = TYPE_STRING, .format = FORMAT_PASSWORD };
     static const char *const broken[] = { "\"a\\rb\"", "\"a\\r\"", "\"a\\nb\\u0007\"" };
 
     ck_assert_str_eq(faults_of(&lines, "\"a\\nb\\tc\\r\\nĐảng ủy\"", SCHEMA_WHOLE), "");
     for (size_t i = 3; i < ARRAY_SIZE(hidden); i++) {
-        ck_assert_msg(strcmp(faults_of(&lines, hidden[i], SCHEMA_WHOLE), "invisible_character@#") == 0, "%s", hidden[i]);
+        ck_assert_msg(
+            strcmp(faults_of(&lines, hidden[i], SCHEMA_WHOLE), "invisible_character@#") == 0, "%s", hidden[i]);
         ck_assert_str_eq(faults_of(&secret, hidden[i], SCHEMA_WHOLE), "");
     }
     for (size_t i = 0; i < ARRAY_SIZE(broken); i++)
-        ck_assert_msg(strcmp(faults_of(&lines, broken[i], SCHEMA_WHOLE), "invisible_character@#") == 0, "%s", broken[i]);
+        ck_assert_msg(
+            strcmp(faults_of(&lines, broken[i], SCHEMA_WHOLE), "invisible_character@#") == 0, "%s", broken[i]);
     for (size_t i = 0; i < ARRAY_SIZE(seen); i++)
         ck_assert_msg(strcmp(faults_of(&line, seen[i], SCHEMA_WHOLE), "") == 0, "%s", seen[i]);
     for (size_t i = 0; i < ARRAY_SIZE(hidden); i++)
