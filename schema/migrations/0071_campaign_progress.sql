@@ -593,16 +593,46 @@ END $$;
 -- ---- ranking -------------------------------------------------------------------------------------------------
 -- Units of one kind, by what of it is done or by who is reached. Who has the same has the same place, and the next ones come after all of them. Who was to
 -- do nothing, has no figure, or whose people are told by too few of its units, has no place.
+CREATE FUNCTION campaign_ranks(f campaign_phase, area_key text, kind_ref text, by text, whom text, minimum numeric)
+  RETURNS TABLE (key text, numerator bigint, denominator bigint, expected bigint, declared bigint, unranked text, rank bigint, peers bigint)
+  LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = tiendo, public, pg_temp ROWS 100 AS $$
+DECLARE
+  c campaign := (SELECT x FROM campaign x WHERE x.id = f.campaign_id);
+  day date := campaign_phase_day(f);
+  keys text[] COLLATE "C" := ARRAY(SELECT u.scope_key FROM organization u WHERE u.kind = kind_ref AND u.scope_key >= area_key AND u.scope_key < area_key || '~'
+    AND u.valid_from <= day AND (u.valid_to IS NULL OR u.valid_to >= day));
+BEGIN
+  IF me_grant() IS NULL OR NOT area_key ^@ c.scope_key THEN RETURN; END IF;
+  RETURN QUERY
+  WITH peer AS (
+    SELECT x.key, x.reached AS numerator, x.base AS denominator, x.expected, x.declared,
+      CASE WHEN coalesce(x.base, 0) = 0 THEN 'no_data' WHEN x.declared < ceil(coalesce(minimum, 50) * x.expected / 100) THEN 'below_minimum' END AS unranked
+    FROM campaign_coverage_units(f, area_key, keys) x
+    WHERE by = 'coverage' AND x.of = coalesce(whom, 'party_organizations')
+    UNION ALL
+    SELECT k.key, coalesce(sum(u.fulfilled), 0)::bigint, coalesce(sum(u.assigned), 0)::bigint, NULL, NULL,
+      CASE WHEN coalesce(sum(u.assigned), 0) = 0 THEN 'not_assigned' END
+    FROM unnest(keys) k(key) LEFT JOIN (SELECT x.fulfilled, x.assigned, a AS key FROM campaign_units(f.id, area_key) x,
+        unnest(ancestor_keys(x.scope_key) || x.scope_key) a WHERE a = ANY (keys)) u ON u.key = k.key
+    WHERE by = 'done'
+    GROUP BY k.key
+  ), scored AS (
+    SELECT p.*, CASE WHEN p.unranked IS NULL THEN rank() OVER (PARTITION BY p.unranked IS NULL ORDER BY p.numerator::numeric / nullif(p.denominator, 0) DESC NULLS LAST) END AS rank,
+      count(*) FILTER (WHERE p.unranked IS NULL) OVER () AS peers
+    FROM peer p
+  )
+  SELECT s.key, s.numerator, s.denominator, s.expected, s.declared, s.unranked, s.rank, s.peers
+  FROM scored s
+  WHERE s.key <@ scope() OR in_limited(c.programme_id, s.key, limited_programmes(), limited_scopes());
+END $$;
 CREATE FUNCTION campaign_ranking(c_ref text, f_ref text, kind_ref text, under_ref text, by text, whom text, minimum numeric)
-  RETURNS TABLE (place text, phase text, organization_id uuid, organization text, organization_name text, organization_kind text, rank bigint, score numeric,
+  RETURNS TABLE (place text, phase text, organization_id uuid, organization text, organization_name text, organization_kind text, rank bigint, peers bigint, score numeric,
     numerator bigint, denominator bigint, expected bigint, declared bigint, unranked text)
   LANGUAGE plpgsql STABLE ROWS 100 AS $$
 DECLARE
   c_id uuid := path_campaign(c_ref);
   f campaign_phase := campaign_phase_asked(c_id, f_ref);
-  o organization := campaign_unit_asked(c_id, under_ref, 'under');
-  day date := campaign_phase_day(f);
-  keys text[] COLLATE "C";
+  area_key text := CASE WHEN under_ref IS NULL THEN (SELECT c.scope_key FROM campaign c WHERE c.id = c_id) ELSE (campaign_unit_asked(c_id, under_ref, 'under')).scope_key END;
 BEGIN
   IF NOT EXISTS (SELECT FROM organization_kind k WHERE k.code = kind_ref) THEN
     PERFORM refuse(fault_parameter('kind', 'unknown_reference', 'no such organization kind'));
@@ -610,28 +640,10 @@ BEGIN
   IF whom IS NOT NULL AND by = 'done' THEN
     PERFORM refuse(fault_parameter('of', 'contradiction', 'what is done is of no people'));
   END IF;
-  keys := ARRAY(SELECT u.scope_key FROM organization u WHERE u.kind = kind_ref AND u.scope_key >= o.scope_key AND u.scope_key < o.scope_key || '~'
-    AND u.valid_from <= day AND (u.valid_to IS NULL OR u.valid_to >= day));
   RETURN QUERY
-  WITH peer AS (
-    SELECT x.key, x.reached AS numerator, x.base AS denominator, x.expected, x.declared,
-      CASE WHEN coalesce(x.base, 0) = 0 THEN 'no_data' WHEN x.declared < ceil(coalesce(minimum, 50) * x.expected / 100) THEN 'below_minimum' END AS unranked
-    FROM campaign_coverage_units(f, o.scope_key, keys) x
-    WHERE by = 'coverage' AND x.of = coalesce(whom, 'party_organizations')
-    UNION ALL
-    SELECT k.key, coalesce(sum(u.fulfilled), 0)::bigint, coalesce(sum(u.assigned), 0)::bigint, NULL, NULL,
-      CASE WHEN coalesce(sum(u.assigned), 0) = 0 THEN 'not_assigned' END
-    FROM unnest(keys) k(key) LEFT JOIN (SELECT x.fulfilled, x.assigned, a AS key FROM campaign_units(f.id, o.scope_key) x,
-        unnest(ancestor_keys(x.scope_key) || x.scope_key) a WHERE a = ANY (keys)) u ON u.key = k.key
-    WHERE by = 'done'
-    GROUP BY k.key
-  ), scored AS (
-    SELECT p.*, CASE WHEN p.unranked IS NULL THEN rank() OVER (PARTITION BY p.unranked IS NULL ORDER BY p.numerator::numeric / nullif(p.denominator, 0) DESC NULLS LAST) END AS rank
-    FROM peer p
-  )
   SELECT CASE WHEN s.rank IS NULL THEN 'z' ELSE lpad(s.rank::text, 8, '0') END || ' ' || u.scope_key, f.code::text, u.id, u.code::text, u.name, u.kind, s.rank,
-    percent(s.numerator, nullif(s.denominator, 0)), s.numerator, s.denominator, s.expected, s.declared, s.unranked
-  FROM scored s JOIN organization u ON u.scope_key = s.key;
+    s.peers, percent(s.numerator, nullif(s.denominator, 0)), s.numerator, s.denominator, s.expected, s.declared, s.unranked
+  FROM campaign_ranks(f, area_key, kind_ref, by, whom, minimum) s JOIN organization u ON u.scope_key = s.key;
 END $$;
 
 GRANT EXECUTE ON FUNCTION campaign_heirs_reached(campaign_phase, text), campaign_pairs(uuid, text[]), campaign_standing_of(uuid, text[]), campaign_stale(uuid, text), campaign_units(uuid, text), campaign_phase_at(uuid, date),
@@ -639,4 +651,4 @@ GRANT EXECUTE ON FUNCTION campaign_heirs_reached(campaign_phase, text), campaign
   campaign_progress_units(campaign_phase, text, boolean), campaign_progress_kinds(campaign_phase, text), campaign_progress(text, text, text, text),
   campaign_progress_explain(text, text, text), campaign_declared(uuid, text, text[]), campaign_coverage_units(campaign_phase, text, text[]),
   campaign_coverage(text, text, text, text), campaign_coverage_explain(text, text, text, text),
-  campaign_ranking(text, text, text, text, text, text, numeric), campaign_standing_fold(int) TO tiendo_service;
+  campaign_ranks(campaign_phase, text, text, text, text, numeric), campaign_ranking(text, text, text, text, text, text, numeric), campaign_standing_fold(int) TO tiendo_service;

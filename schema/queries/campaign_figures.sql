@@ -81,6 +81,6 @@ WHERE true
 -- name: campaign_ranking :list
 -- id: u.place
 -- sort place asc: u.place
-SELECT u.phase, u.rank, u.organization, u.organization_name, u.organization_kind, u.score, u.numerator, u.denominator, u.expected, u.declared, u.unranked
+SELECT u.phase, u.rank, u.peers, u.organization, u.organization_name, u.organization_kind, u.score, u.numerator, u.denominator, u.expected, u.declared, u.unranked
 FROM campaign_ranking(:campaign, :phase, :kind, :under, :by, :of, :minimum::numeric) u
 WHERE true

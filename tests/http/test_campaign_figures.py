@@ -252,6 +252,16 @@ def test_who_is_told_by_too_few_has_no_place(world, aa, code):
     assert units == {"AA-W1": (1, 0), "AA-W2": (1, 0)}
 
 
+def test_one_learns_ones_place_among_all_and_nothing_of_the_others(world, aa, code):
+    ask(aa, code, ["AA-W1-C1", "AA-W1-C2", "AA-W2-C1"], 2, "2026-06-01")
+    act(world, code, "AA-W1-C2", done=2, planned=2)
+    act(world, code, "AA-W2-C1", done=1, planned=2)
+    whole = figures(aa, code, "ranking", phase="GD1", kind=CELL, by="done")
+    assert [(i["organization"], i["rank"], i["peers"]) for i in whole[:3]] == [("AA-W1-C2", 1, 3), ("AA-W2-C1", 2, 3), ("AA-W1-C1", 3, 3)]
+    for seat in ("AA-W1", "AA-W2", "AA-W1-C1"):
+        assert figures(world.at(seat, "viewer"), code, "ranking", phase="GD1", kind=CELL, by="done") == [i for i in whole if i["organization"].startswith(seat)]
+
+
 def test_what_a_ranking_refuses(aa, code):
     path = f"/v1/campaigns/{code}/ranking"
     assert aa.get(path, kind="no_such_kind", by="done").faults() == {("kind", "unknown_reference")}
