@@ -33,7 +33,28 @@
     }));
   }
 
+  /* One chapter is open at a time: with all of the operations drawn at once the renderer loses its place. */
+  const oneChapter = () => ({
+    statePlugins: {
+      layout: {
+        wrapActions: {
+          show: (original, system) => (thing, shown) => {
+            if (shown && thing.length === 2 && thing[0] === 'operations-tag') {
+              system.specSelectors.taggedOperations().keySeq().forEach((tag) => {
+                if (tag !== thing[1] && system.layoutSelectors.isShown(['operations-tag', tag], false)) {
+                  original(['operations-tag', tag], false);
+                }
+              });
+            }
+            return original(thing, shown);
+          },
+        },
+      },
+    },
+  });
+
   const ui = window.SwaggerUIBundle({
+    plugins: [oneChapter],
     url: '/openapi.json',
     responseInterceptor: (response) => {
       if (!loaded && response.ok && new URL(response.url, location.href).pathname === '/openapi.json') {

@@ -29,6 +29,10 @@ INSERT INTO recognition_transition (action, from_state, to_state, actor, permiss
   ('publish', 'confirmed', 'published', 'decider', 'recognitions:write', false),
   ('withdraw', 'confirmed', 'withdrawn', 'decider', 'recognitions:write', false),
   ('withdraw', 'published', 'withdrawn', 'decider', 'recognitions:write', false);
+ALTER TABLE recognition_transition ENABLE ROW LEVEL SECURITY;
+ALTER TABLE recognition_transition FORCE ROW LEVEL SECURITY;
+CREATE POLICY owner_all ON recognition_transition TO tiendo_owner USING (true) WITH CHECK (true);
+CREATE POLICY service_read ON recognition_transition FOR SELECT TO tiendo_service USING ((SELECT me_grant()) IS NOT NULL);
 GRANT SELECT ON recognition_transition TO tiendo_service;
 
 -- ---- who acts ------------------------------------------------------------------------------------------------

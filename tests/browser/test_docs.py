@@ -41,15 +41,22 @@ def browser(world, directory):
 @pytest.fixture(scope="module")
 def page(browser, world):
     browser.get(f"http://127.0.0.1:{world.service.port}/docs")
-    WebDriverWait(browser, 180).until(is_now.presence_of_element_located((By.CSS_SELECTOR, ".opblock-tag")))
-    for heading in browser.find_elements(By.CSS_SELECTOR, ".opblock-tag[data-is-open=false]"):
-        browser.execute_script("arguments[0].click()", heading)
-    WebDriverWait(browser, 180).until(is_now.presence_of_element_located((By.CSS_SELECTOR, ".opblock")))
+    browser.chapters = {}
+    for operation in world.contract.operations.values():
+        browser.chapters.setdefault(operation.node["tags"][0], []).append((operation.method, operation.path))
+    WebDriverWait(browser, 180).until(lambda b: len(b.find_elements(By.CSS_SELECTOR, ".opblock-tag")) == len(browser.chapters))
     return browser
 
 
 def wait(browser, condition, seconds=180):
     return WebDriverWait(browser, seconds).until(condition)
+
+
+def open_chapter(page, tag):
+    """Opens it if it is closed, and waits until all its operations are drawn."""
+    wait(page, lambda b: b.execute_script(
+        "const heading = document.getElementById('operations-tag-' + arguments[0]); if (heading.dataset.isOpen === 'false') { heading.click(); return false; }"
+        " return heading.parentElement.querySelectorAll('.opblock').length === arguments[1]", tag, len(page.chapters[tag])), 60)
 
 
 def log_in(page, world, username, password=None):
@@ -61,8 +68,12 @@ def log_in(page, world, username, password=None):
 
 def test_every_operation_is_shown(page, world, pictures):
     page.save_screenshot(str(pictures / "docs.png"))
-    shown = page.find_elements(By.CSS_SELECTOR, ".opblock")
-    assert len(shown) == len(world.contract.operations)
+    shown = 0
+    for tag in page.chapters:
+        open_chapter(page, tag)
+        wait(page, lambda b: len(b.find_elements(By.CSS_SELECTOR, ".opblock-tag[data-is-open=true]")) == 1, 30)  # one at a time
+        shown += len(page.find_elements(By.CSS_SELECTOR, ".opblock"))
+    assert shown == len(world.contract.operations) and len(page.find_elements(By.CSS_SELECTOR, ".opblock-tag")) == len(page.chapters)
     assert "Tiendo" in page.find_element(By.CSS_SELECTOR, ".info .title").text
 
 
@@ -89,6 +100,7 @@ def test_a_wrong_password_is_told(page, world):
 
 def open_call(page, path, method="GET"):
     """The opened block of an operation, ready to be tried."""
+    open_chapter(page, next(tag for tag, operations in page.chapters.items() if (method, path) in operations))
     block = next(b for b in page.find_elements(By.CSS_SELECTOR, f".opblock-{method.lower()}")
                  if b.find_element(By.CSS_SELECTOR, ".opblock-summary-path").text.replace("\u200b", "") == path)
     # The page's own heading stays at the top, so what is clicked is brought to the middle.

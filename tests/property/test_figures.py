@@ -153,6 +153,9 @@ def _shared(world, aa):
 @given(note=st.text(min_size=0, max_size=200).map(lambda s: s.replace("\x00", "").encode("utf-16", "surrogatepass").decode("utf-16", "ignore")))
 def test_every_text_comes_back_in_nfc(world, aa, note):
     answer = aa.patch("/v1/organizations/AA-W2", {"note": note}, "*")
+    if answer.status == 422:  # what cannot be seen is refused, line ends and tabs excepted, and nothing else
+        assert answer.faults() == {("#/note", "invisible_character")} and any(unicodedata.category(c)[0] in "CZ" or unicodedata.category(c) == "Mn" for c in note), (answer, note)
+        return
     assert answer.status == 200, answer
     assert aa.get("/v1/organizations/AA-W2").json()["note"] == unicodedata.normalize("NFC", note)
 
