@@ -39,35 +39,6 @@ CREATE FUNCTION campaign_assignment_lock(campaign uuid) RETURNS bigint LANGUAGE 
   AS $$ SELECT hashtextextended('tiendo.campaign_assignment ' || campaign, 0) $$;
 
 -- ---- reading ---------------------------------------------------------------------------------------------------
--- How much of an assignment is done. What the unit did of the kind in the phase fills its assignments in the order of their days, each up to
--- its quantity: so one is short exactly where all that was done is less than all that was to be done by its day.
-CREATE FUNCTION campaign_assignment_done(a campaign_assignment) RETURNS int LANGUAGE plpgsql STABLE AS $$
-DECLARE
-  total bigint := coalesce((SELECT s.done FROM activity_sum s WHERE s.phase_id = a.phase_id AND s.scope_key = a.scope_key AND s.kind = a.kind), 0)
-    + coalesce((SELECT sum(d.done) FROM activity_delta d WHERE d.phase_id = a.phase_id AND d.scope_key = a.scope_key AND d.kind = a.kind), 0);
-BEGIN
-  IF total > 0 THEN
-    total := total - coalesce((SELECT sum(x.quantity) FROM campaign_assignment x WHERE x.phase_id = a.phase_id AND x.scope_key = a.scope_key
-      AND x.kind = a.kind AND (x.due_on, x.id) < (a.due_on, a.id)), 0);
-  END IF;
-  RETURN least(greatest(total, 0), a.quantity);
-END $$;
--- The assignments of a campaign whose day has passed and which are not done: the same, of all at once.
-CREATE FUNCTION campaign_assignments_late(campaign uuid) RETURNS SETOF uuid LANGUAGE plpgsql STABLE ROWS 1000 AS $$
-BEGIN
-  RETURN QUERY
-    WITH due AS (
-      SELECT a.id, a.phase_id, a.scope_key, a.kind, a.quantity,
-        sum(a.quantity) OVER (PARTITION BY a.phase_id, a.scope_key, a.kind ORDER BY a.due_on, a.id) AS by_then
-      FROM campaign_assignment a WHERE a.campaign_id = campaign AND a.due_on < (SELECT today())
-    ), acted AS (
-      SELECT s.phase_id, s.scope_key, s.kind, sum(s.done) AS done
-      FROM (SELECT x.phase_id, x.scope_key, x.kind, x.done FROM activity_sum x WHERE x.campaign_id = campaign
-        UNION ALL SELECT x.phase_id, x.scope_key, x.kind, x.done FROM activity_delta x WHERE x.campaign_id = campaign) s
-      GROUP BY 1, 2, 3
-    )
-    SELECT d.id FROM due d LEFT JOIN acted t USING (phase_id, scope_key, kind) WHERE d.quantity > 0 AND coalesce(t.done, 0) < d.by_then;
-END $$;
 
 -- What is set, as the journal keeps it; what was done stands elsewhere.
 CREATE FUNCTION campaign_assignment_state(a campaign_assignment, campaign text, phase text, setter text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
@@ -572,7 +543,7 @@ BEGIN
 END $$;
 
 GRANT EXECUTE ON FUNCTION campaign_assignment_settable(uuid, uuid, text), campaign_assignment_lock(uuid),
-  campaign_assignment_done(campaign_assignment), campaign_assignments_late(uuid), campaign_assignment_state(campaign_assignment, text, text, text),
+  campaign_assignment_state(campaign_assignment, text, text, text),
   campaign_assignment_json(campaign_assignment), campaign_assignment_at(text, text), campaign_assignment_answer(campaign_assignment),
   filter_assignment_phase(text, text, text), campaign_days(campaign_phase, jsonb), campaign_day_fault(campaign_phase, text, text),
   campaign_plan_faults(campaign_phase, jsonb), campaign_to_plan(text), campaign_plan_figures(int, int, text, text),

@@ -29,9 +29,10 @@ BEGIN
   WHERE b.handed_with = ANY (let_go) AND NOT EXISTS (SELECT FROM campaign_assignment c WHERE c.copied_from = b.handed_with);
 END $$;
 
--- As before (0064): how much of an assignment is done; what was handed on takes nothing of what the unit does. Of one that was handed on, as much as those it was
--- handed to in the end have done of it.
-CREATE OR REPLACE FUNCTION campaign_assignment_done(a campaign_assignment) RETURNS int LANGUAGE plpgsql STABLE AS $$
+-- How much of an assignment is done. What the unit did of the kind in the phase fills its assignments in the order of their days, each up to its quantity: so one
+-- is short exactly where all that was done is less than all that was to be done by its day. What was handed on takes nothing of what the unit does: of it as
+-- much is done as those it was handed to in the end have done of it.
+CREATE FUNCTION campaign_assignment_done(a campaign_assignment) RETURNS int LANGUAGE plpgsql STABLE AS $$
 DECLARE total bigint;
 BEGIN
   IF a.handed_with IS NULL THEN
@@ -52,7 +53,8 @@ BEGIN
   END IF;
   RETURN least(greatest(total, 0), a.quantity);
 END $$;
-CREATE OR REPLACE FUNCTION campaign_assignments_late(campaign uuid) RETURNS SETOF uuid LANGUAGE plpgsql STABLE ROWS 1000 AS $$
+-- The assignments of a campaign whose day has passed and which are not done: the same, of all at once.
+CREATE FUNCTION campaign_assignments_late(campaign uuid) RETURNS SETOF uuid LANGUAGE plpgsql STABLE ROWS 1000 AS $$
 BEGIN
   RETURN QUERY
     WITH due AS (
@@ -72,7 +74,8 @@ CREATE FUNCTION campaign_assignment_late(a campaign_assignment, done int) RETURN
 BEGIN
   RETURN a.due_on < today() AND done < a.quantity AND a.handed_with IS NULL;
 END $$;
-GRANT EXECUTE ON FUNCTION campaign_assignment_late(campaign_assignment, int) TO tiendo_service;
+GRANT EXECUTE ON FUNCTION campaign_assignment_done(campaign_assignment), campaign_assignments_late(uuid),
+  campaign_assignment_late(campaign_assignment, int) TO tiendo_service;
 
 -- ---- by unit and kind ----------------------------------------------------------------------------------------
 -- How units stand in a phase, by unit and kind, from what they were to do and the sums of what they did.

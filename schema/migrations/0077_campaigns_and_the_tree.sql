@@ -259,7 +259,7 @@ UPDATE reorganization SET impact = impact || '{"campaigns": {"activities": 0, "o
 
 -- ---- subjects ------------------------------------------------------------------------------------------------
 
--- As before (0060), with the resources of campaigns whose address is not their name and an s.
+-- As before (0040), with the resources whose address is not their name and an s.
 CREATE OR REPLACE FUNCTION journal_subject(kind text, id uuid, version bigint) RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE told text;
 BEGIN
@@ -296,7 +296,7 @@ BEGIN
   RETURN coalesce(told, concat('/v1/', replace(kind, '_', '-'), 's/', id));
 END $$;
 
--- As before (0060), and campaigns, activities, products, recognitions.
+-- As before (0037, 0039): duties too are asked about, by name, and campaigns, activities, products, recognitions.
 CREATE OR REPLACE FUNCTION permission_resource(p_resource text, OUT kind text, OUT ref text, OUT known boolean, OUT unit uuid, OUT key text,
     OUT programme uuid) LANGUAGE plpgsql STABLE AS $$
 DECLARE parts text[];
