@@ -11,7 +11,7 @@ CREATE FUNCTION rekey_tables() RETURNS SETOF text LANGUAGE sql STABLE SET search
     'organization_identifier', 'value', 'value_revision', 'assignment_unit', 'assignment_count', 'rollup_delta', 'activity_delta',
     'journal', 'journal_seal']) ORDER BY 1 $$;
 
--- As before (0047), by rekey_tables(). What is not yet added up of activities is, first: their sums go with the units.
+-- As before (0024), by rekey_tables(); a duty's and a campaign's code are of its root. What is not yet added up of activities is, first: their sums go with the units.
 CREATE OR REPLACE FUNCTION rekey(unit uuid, new_key text) RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   old_key text := (SELECT o.scope_key FROM organization o WHERE o.id = unit);
@@ -65,7 +65,7 @@ BEGIN
   PERFORM recount_end();
 END $$;
 
--- As before (0047), and campaigns.
+-- As before (0024), and duties and campaigns.
 CREATE OR REPLACE FUNCTION definitions_follow() RETURNS void LANGUAGE plpgsql SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   p record;
@@ -92,6 +92,7 @@ BEGIN
   END LOOP;
 END $$;
 
+-- As before (0025), and the codes of duties and campaigns.
 CREATE OR REPLACE FUNCTION refuse_clashes(units uuid[], day date) RETURNS void LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
 DECLARE faults jsonb;
 BEGIN
@@ -131,7 +132,7 @@ BEGIN
     'scopes', (SELECT coalesce(jsonb_agg(c.code ORDER BY c.code), '[]') FROM campaign c WHERE c.scope_id = ANY (ended)));
 END $$;
 
--- As before (0047), and campaigns.
+-- As before (0027), and reports and campaigns.
 CREATE OR REPLACE FUNCTION reorganization_impact(w reorganization_work) RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
 DECLARE
   moved uuid[]; ended uuid[]; changes jsonb; counts jsonb;
@@ -179,6 +180,7 @@ BEGIN
     'reports', impact_reports(w, ended), 'campaigns', impact_campaigns(w, ended, keys)) || affected;
 END $$;
 
+-- As before (0027): duties, reports and work in campaigns that something was done with hold a unit, others go with it.
 CREATE OR REPLACE FUNCTION reorganization_dependants(r reorganization) RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = tiendo, public, pg_temp AS $$
 BEGIN
   RETURN (SELECT coalesce(jsonb_agg(fault('#', 'depends', d.what) ORDER BY d.what), '[]') FROM (
